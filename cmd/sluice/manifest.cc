@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cmd/sluice/manifest.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "rules/error.h"
+
+namespace sluice::cmd {
+namespace {
+
+using cni::Json;
+
+constexpr std::size_t node_limit = 200'000;
+
+class Converter {
+ public:
+  Json convert(const YAML::Node& node, std::size_t depth = 0) {
+    if (++count_ > node_limit || depth > cni::json_depth_limit) {
+      throw Error("the manifest is too large: more than " + std::to_string(node_limit) +
+                  " values or " + std::to_string(cni::json_depth_limit) + " levels");
+    }
+    switch (node.Type()) {
+      case YAML::NodeType::Map: {
+        Json object = Json::object();
+        for (const auto& entry : node) {
+          object[entry.first.as<std::string>()] = convert(entry.second, depth + 1);
+        }
+        return object;
+      }
+      case YAML::NodeType::Sequence: {
+        Json array = Json::array();
+        for (const auto& entry : node) array.push_back(convert(entry, depth + 1));
+        return array;
+      }
+      case YAML::NodeType::Scalar:
+        return scalar(node);
+      case YAML::NodeType::Null:
+      case YAML::NodeType::Undefined:
+        break;
+    }
+    return nullptr;
+  }
+
+ private:
+  // A quoted scalar is a string; a plain one is what Kubernetes' own YAML reader makes of it,
+  // where only true, false, numbers and null are told apart.
+  static Json scalar(const YAML::Node& node) {
+    const std::string& text = node.Scalar();
+    if (node.Tag() == "!") return text;
+    if (text == "true" || text == "false") return text == "true";
+    if (text == "null" || text == "~" || text.empty()) return nullptr;
+    const Json number = Json::parse(text, nullptr, false);
+    return number.is_number() ? number : Json(text);
+  }
+
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+Json parse_manifest(const std::string& text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && text[first] == '{') {
+    return cni::parse_json(text, "the manifest");
+  }
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() != 1) {
+      throw Error("the manifest holds " + std::to_string(documents.size()) +
+                  " documents, not one");
+    }
+    return Converter().convert(documents.front());
+  } catch (const YAML::Exception& error) {
+    throw Error("the manifest is not valid YAML: line " + std::to_string(error.mark.line + 1) +
+                ": " + error.msg);
+  }
+}
+
+}  // namespace sluice::cmd

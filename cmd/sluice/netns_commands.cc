@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cmd/sluice/commands.h"
+#include "cmd/sluice/input.h"
+#include "cmd/sluice/output.h"
+#include "cmd/stdio.h"
+#include "rules/diff.h"
+#include "rules/error.h"
+#include "rules/kernel/xtables.h"
+#include "rules/redirect.h"
+
+namespace sluice::cmd {
+namespace {
+
+constexpr int exit_different = 2;
+
+struct Options {
+  std::string netns;
+  bool own_netns = false;
+  bool dry_run = false;
+  InputOptions input;
+  OutputOptions output;
+};
+
+std::unique_ptr<PodNamespace> open_netns(const Options& options) {
+  OpenedNamespace opened = kernel::open_pod_namespace(options.netns);
+  if (const NotNetns* reason = std::get_if<NotNetns>(&opened)) {
+    throw Error("--netns " + quote(options.netns) + " " + reason->reason);
+  }
+  return std::get<std::unique_ptr<PodNamespace>>(std::move(opened));
+}
+
+// The host's own rules are not ours to write: a mistyped path must not redirect a node.
+void refuse_own(PodNamespace& pod, const Options& options) {
+  if (!options.own_netns && pod.is_own()) {
+    throw Error("--netns " + quote(options.netns) +
+                " is the namespace that sluice itself runs in: add --own-netns to write there");
+  }
+}
+
+void print_notices(const Notices& notices) {
+  for (const std::string& notice : notices) write_log("sluice: warn: " + notice);
+}
+
+void print_lines(const std::string& text) {
+  if (!write_all(STDOUT_FILENO, text)) throw Error(errno, "write to stdout");
+}
+
+// What the input asks for in this namespace: nothing for a pod that is not redirected.
+Interception wanted_in(PodNamespace& pod, const Input& input) {
+  if (!input.decision.redirect) return {};
+  const std::vector<Link> links = pod.links();
+  PodNetwork network{.addresses = input.addresses};
+  for (const Link& link : links) {
+    network.addresses.insert(network.addresses.end(), link.addresses.begin(),
+                             link.addresses.end());
+  }
+  network.ipv6_on_loopback = pod.loopback_has_ipv6();
+  const RedirectConfig& config = input.decision.config;
+  for (const IpAddress& address : uncaptured_ipv6(config, network)) {
+    write_log("sluice: warn: traffic of address " + to_string(address) + " is not redirected");
+  }
+  return interception(config, network);
+}
+
+// "+" is what would be written, "-" what would be taken out.
+std::string planned(const std::vector<Difference>& differences) {
+  std::string text;
+  for (const Difference& difference : differences) {
+    const bool missing = difference.kind == DifferenceKind::missing_chain ||
+                         difference.kind == DifferenceKind::missing_rule ||
+                         difference.kind == DifferenceKind::missing_address;
+    text += std::string(missing ? "+ " : "- ") + to_string(difference) + "\n";
+  }
+  return text;
+}
+
+void apply(const Options& options, const Interception& wanted, PodNamespace& pod) {
+  refuse_own(pod, options);
+  if (options.dry_run) return print_lines(planned(diff(wanted, pod.backend().read())));
+  print_notices(pod.backend().apply(wanted));
+}
+
+void run_apply(const Options& options) {
+  const Input input = read_input(options.input);
+  if (!input.decision.redirect) {
+    write_log("sluice: " + input.subject + " is not redirected: " + input.decision.reason);
+    return;
+  }
+  const std::unique_ptr<PodNamespace> pod = open_netns(options);
+  apply(options, wanted_in(*pod, input), *pod);
+}
+
+void run_remove(const Options& options) {
+  const std::unique_ptr<PodNamespace> pod = open_netns(options);
+  refuse_own(*pod, options);
+  if (options.dry_run) return print_lines(planned(diff(Interception{}, pod->backend().read())));
+  print_notices(pod->backend().remove());
+}
+
+void run_read(const Options& options) {
+  const Interception live = open_netns(options)->backend().read();
+  print(live.rulesets, options.output);
+}
+
+int run_check(const Options& options) {
+  const Input input = read_input(options.input);
+  const std::unique_ptr<PodNamespace> pod = open_netns(options);
+  const std::vector<Difference> differences =
+      diff(wanted_in(*pod, input), pod->backend().read());
+  std::string text;
+  for (const Difference& difference : differences) text += to_string(difference) + "\n";
+  print_lines(text);
+  return differences.empty() ? 0 : exit_different;
+}
+
+CLI::App* add_command(CLI::App& app, const char* name, const char* description,
+                      Options& options) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->add_option("--netns", options.netns, "path of the network namespace")->required();
+  return command;
+}
+
+void add_write_options(CLI::App& command, Options& options) {
+  command.add_flag("--dry-run", options.dry_run, "print what would change, change nothing");
+  command.add_flag("--own-netns", options.own_netns,
+                   "allow writing to the namespace that sluice itself runs in");
+}
+
+}  // namespace
+
+void add_netns_commands(CLI::App& app, int& exit_status) {
+  const auto options = std::make_shared<std::vector<Options>>(4);
+  Options& apply = (*options)[0];
+  CLI::App* command = add_command(app, "apply", "write a pod's rules into a namespace", apply);
+  add_write_options(*command, apply);
+  add_input_options(*command, apply.input);
+  command->callback([options] { run_apply((*options)[0]); });
+
+  Options& remove = (*options)[1];
+  command = add_command(app, "remove", "take all of Sluice's rules out of a namespace", remove);
+  add_write_options(*command, remove);
+  command->callback([options] { run_remove((*options)[1]); });
+
+  Options& read = (*options)[2];
+  command = add_command(app, "read", "print the live rules of a namespace", read);
+  add_output_options(*command, read.output);
+  command->callback([options] { run_read((*options)[2]); });
+
+  Options& check = (*options)[3];
+  command = add_command(app, "check",
+                        "compare live rules with what a pod should have: exit 0 same, 2 "
+                        "different, 1 error",
+                        check);
+  add_input_options(*command, check.input);
+  command->callback([options, &exit_status] { exit_status = run_check((*options)[3]); });
+}
+
+}  // namespace sluice::cmd

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The plugin's own keys in the network configuration. README.md has the table.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cni/json.h"
+#include "rules/redirect.h"
+
+namespace sluice::cni {
+
+// From the least to the most talkative.
+enum class LogLevel : std::uint8_t { none, error, warn, info, debug };
+
+const char* to_string(LogLevel level);
+
+struct PluginConfig {
+  // What a pod gets that says nothing itself.
+  RedirectConfig defaults;
+  // UIDs and GIDs of the sidecar in a namespace: before the defaults, behind a pod's annotations.
+  struct ProxyIds {
+    std::vector<std::uint32_t> uids;  // empty: the defaults
+    std::vector<std::uint32_t> gids;
+  };
+  std::map<std::string, ProxyIds> namespaces;
+  std::vector<std::string> exclude_namespaces;
+  // Redirect every container, not only pods that the mesh has injected a sidecar into.
+  bool redirect_all = false;
+  // A Kubernetes pod whose annotations the runtime did not forward: pass it or refuse it.
+  bool pass_missing_annotations = false;
+  LogLevel log_level = LogLevel::info;
+
+  // What is wrong with the configuration, one sentence for each key, naming key and value. The
+  // key then has its default. Fatal to a pod that is redirected, to no other.
+  std::vector<std::string> problems;
+  // Keys of ours that are not known, most likely misspelled.
+  std::vector<std::string> unknown_keys;
+};
+
+// Reads our keys of a network configuration. Never throws for what they hold.
+PluginConfig read_plugin_config(const Json& network);
+
+}  // namespace sluice::cni

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cni/pod.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "cni/code.h"
+#include "rules/error.h"
+#include "rules/parse.h"
+
+namespace sluice::cni {
+namespace {
+
+constexpr const char* status_annotation = "sidecar.istio.io/status";
+constexpr const char* inject_annotation = "sidecar.istio.io/inject";
+constexpr const char* templates_annotation = "inject.istio.io/templates";
+constexpr const char* sidecar_container = "istio-proxy";
+constexpr const char* init_container = "istio-init";
+
+std::string argument(const std::map<std::string, std::string>& args, const char* key) {
+  const auto found = args.find(key);
+  return found == args.end() ? std::string() : found->second;
+}
+
+void read_annotation(const Json& all, const char* key, Annotations& annotations) {
+  // Annotation keys are case-sensitive, unlike the runtimes' own.
+  const auto found = all.find(key);
+  if (found == all.end() || found->is_null()) return;
+  if (!found->is_string()) {
+    throw Error(Code::invalid_config, std::string("annotation ") + key + ": " +
+                                          quote(to_line(*found)) + " is not a string");
+  }
+  annotations.emplace(key, found->get<std::string>());
+}
+
+std::optional<Annotations> read_annotations(const Json& network) {
+  const Json* runtime = find_value(network, "runtimeConfig");
+  if (runtime == nullptr) return std::nullopt;
+  if (!runtime->is_object()) {
+    throw Error(Code::invalid_config, "key \"runtimeConfig\": it is not an object");
+  }
+  const Json* all = find_member(*runtime, annotations_capability);
+  if (all == nullptr) return std::nullopt;
+  return known_annotations(*all, std::string("key \"runtimeConfig\": ") + annotations_capability);
+}
+
+const std::string* find(const Annotations& annotations, const char* key) {
+  const auto found = annotations.find(key);
+  return found == annotations.end() ? nullptr : &found->second;
+}
+
+// The names that the injector says it added under `key`.
+std::vector<std::string> injected_names(const Json& status, const char* key) {
+  std::vector<std::string> names;
+  const Json* list = find_value(status, key);
+  if (list == nullptr || !list->is_array()) return names;
+  for (const Json& name : *list) {
+    if (name.is_string()) names.push_back(name.get<std::string>());
+  }
+  return names;
+}
+
+// Why the injector's status shows that there is no sidecar to redirect to; empty if it does not.
+// A status that cannot be read counts as injected: a pod that looks injected is not let out.
+std::string reason_in_status(const std::string& text) {
+  Json status;
+  try {
+    status = parse_json(text, "status");
+  } catch (const Error&) {
+    return "";
+  }
+  std::vector<std::string> names = injected_names(status, "initContainers");
+  const std::vector<std::string> containers = injected_names(status, "containers");
+  names.insert(names.end(), containers.begin(), containers.end());
+  const auto has = [&](const char* name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (has(init_container)) return "the init container istio-init redirects it";
+  if (!names.empty() && !has(sidecar_container)) return "no container istio-proxy is injected";
+  return "";
+}
+
+// Whether one of the comma-separated template names is one without a redirecting sidecar.
+bool names_other_template(std::string_view text) {
+  while (!text.empty()) {
+    std::string_view name = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), name.size() + 1));
+    name.remove_prefix(std::min(name.size(), name.find_first_not_of(' ')));
+    name = name.substr(0, name.find_last_not_of(' ') + 1);
+    if (name == "gateway" || name.substr(0, 5) == "grpc-") return true;
+  }
+  return false;
+}
+
+bool is_false(const std::string& text) {
+  try {
+    return !parse_bool(text);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Why the pod's annotations say that it has no sidecar to redirect to; empty if it has one.
+std::string reason_to_pass(const Annotations& annotations) {
+  const std::string* inject = find(annotations, inject_annotation);
+  if (inject != nullptr && is_false(*inject)) {
+    return std::string("annotation ") + inject_annotation + " is false";
+  }
+  const std::string* status = find(annotations, status_annotation);
+  if (status == nullptr) return std::string("annotation ") + status_annotation + " is absent";
+  const std::string* templates = find(annotations, templates_annotation);
+  if (templates != nullptr && names_other_template(*templates)) {
+    return std::string("annotation ") + templates_annotation + " is " + quote(*templates);
+  }
+  return reason_in_status(*status);
+}
+
+// Why the pod is not redirected, as far as it can be told; empty if it is.
+std::string reason_to_pass(const PluginConfig& config, const Pod& pod) {
+  const auto& excluded = config.exclude_namespaces;
+  if (pod.in_kubernetes() &&
+      std::find(excluded.begin(), excluded.end(), pod.name_space) != excluded.end()) {
+    return "namespace " + quote(pod.name_space) + " is excluded";
+  }
+  if (config.redirect_all) return "";
+  if (!pod.in_kubernetes()) return "it is not a Kubernetes pod";
+  if (pod.annotations) return reason_to_pass(*pod.annotations);
+  if (config.pass_missing_annotations) return "its annotations were not forwarded";
+  throw Error(Code::invalid_config,
+              std::string("the runtime did not forward the pod's annotations: the network "
+                          "configuration must declare the capability ") +
+                  annotations_capability + " and the runtime must support it");
+}
+
+RedirectConfig config_for(const PluginConfig& config, const Pod& pod) {
+  if (!config.problems.empty()) {
+    throw Error(Code::invalid_config, "network configuration: " + config.problems.front());
+  }
+  RedirectConfig redirect = config.defaults;
+  const auto ids = config.namespaces.find(pod.name_space);
+  if (ids != config.namespaces.end()) {
+    if (!ids->second.uids.empty()) redirect.proxy_uids = ids->second.uids;
+    if (!ids->second.gids.empty()) redirect.proxy_gids = ids->second.gids;
+  }
+  if (pod.annotations) apply_annotations(redirect, *pod.annotations);
+  return redirect;
+}
+
+}  // namespace
+
+Annotations known_annotations(const Json& object, const std::string& what) {
+  Annotations annotations;
+  if (object.is_null()) return annotations;
+  if (!object.is_object()) throw Error(Code::invalid_config, what + " is not an object");
+  for (const char* key : {status_annotation, inject_annotation, templates_annotation}) {
+    read_annotation(object, key, annotations);
+  }
+  for (const Setting& setting : settings()) {
+    if (*setting.annotation != '\0') read_annotation(object, setting.annotation, annotations);
+  }
+  return annotations;
+}
+
+Pod read_pod(const std::map<std::string, std::string>& args, const Json& network) {
+  return {.name_space = argument(args, "K8S_POD_NAMESPACE"),
+          .name = argument(args, "K8S_POD_NAME"),
+          .annotations = read_annotations(network)};
+}
+
+Decision decide(const PluginConfig& config, const Pod& pod) {
+  Decision decision{.redirect = false, .reason = reason_to_pass(config, pod), .config = {}};
+  if (!decision.reason.empty()) return decision;
+  decision.config = config_for(config, pod);
+  if (decision.config.mode == InterceptionMode::none) {
+    decision.reason = "its interception mode is NONE";
+    return decision;
+  }
+  decision.redirect = true;
+  decision.reason = config.redirect_all ? "the configuration redirects all" : "it is injected";
+  return decision;
+}
+
+}  // namespace sluice::cni

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who the pod is, what it says of itself, and whether it is to be redirected.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "cni/config.h"
+#include "cni/json.h"
+#include "cni/settings.h"
+#include "rules/redirect.h"
+
+namespace sluice::cni {
+
+// The capability by which containerd and CRI-O forward a pod's annotations.
+inline constexpr const char* annotations_capability = "io.kubernetes.cri.pod-annotations";
+
+struct Pod {
+  // Empty if the runtime is not Kubernetes'. podman sends a name alone.
+  std::string name_space;
+  std::string name;
+  // Nothing if they were not forwarded; empty if the pod has none.
+  std::optional<Annotations> annotations;
+
+  bool in_kubernetes() const { return !name.empty() && !name_space.empty(); }
+};
+
+// From CNI_ARGS and runtimeConfig. Throws Error with Code::invalid_config if runtimeConfig, the
+// annotations or one that Sluice reads is of the wrong JSON type.
+Pod read_pod(const std::map<std::string, std::string>& args, const Json& network);
+
+// Those of `object` that Sluice reads; null has none. Throws Error with Code::invalid_config if it
+// is no object of strings, calling it `what`.
+Annotations known_annotations(const Json& object, const std::string& what);
+
+struct Decision {
+  bool redirect = false;
+  std::string reason;     // a sentence fragment: "annotation ... is absent"
+  RedirectConfig config;  // valid only if `redirect`
+};
+
+// The order of decisions is istio-cni's as far as annotations can tell. Throws Error with
+// Code::invalid_config for a pod that is to be redirected but whose annotations or whose network
+// configuration cannot be followed, and for a pod in Kubernetes whose annotations are unknown.
+Decision decide(const PluginConfig& config, const Pod& pod);
+
+}  // namespace sluice::cni

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One function and one source file per verb. Each adds to `outcome` and throws Error; run() turns
+// that into the error document.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cni/plugin.h"
+#include "cni/pod.h"
+#include "cni/request.h"
+#include "rules/redirect.h"
+
+namespace sluice::cni {
+
+struct Call {
+  const Host& host;
+  const Environment& environment;
+  const Request& request;
+  PluginConfig config;
+};
+
+// Redirects the pod if it is to be, prints prevResult.
+void add(const Call& call, Outcome& outcome);
+// Takes out what is ours when the pod's last interface goes. Never fails for what is missing.
+void del(const Call& call, Outcome& outcome);
+// Code::drift if the live rules are not as the configuration asks; changes nothing.
+void check(const Call& call, Outcome& outcome);
+// There is no state outside of the pods' namespaces, and those that still exist may be in use: the
+// attachments are validated and nothing is collected.
+void gc(const Call& call, Outcome& outcome);
+void status(const Call& call, Outcome& outcome);
+
+// ---- shared by the verbs
+
+// The namespace in CNI_NETNS for a pod that is to be redirected. Throws Error with
+// Code::invalid_environment if it is none, or is our own without CNI_NETNS_OVERRIDE.
+std::unique_ptr<PodNamespace> open_namespace(const Call& call);
+
+// What the configuration asks for in `pod`, whose addresses come from the previous result, then
+// from the interface.
+struct Wanted {
+  Interception interception;
+  std::vector<IpAddress> uncaptured;  // see uncaptured_ipv6
+};
+
+// Throws Error with Code::netns_failure if the interface is not there.
+Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
+                 const RedirectConfig& config);
+
+// "pod demo/web-0", or "container ID" outside of Kubernetes.
+std::string subject(const Call& call);
+
+void log(Outcome& outcome, LogLevel level, std::string text);
+
+}  // namespace sluice::cni

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/diff.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "rules/ownership.h"
+#include "rules/text.h"
+
+namespace sluice {
+namespace {
+
+using Differences = std::vector<Difference>;
+
+// Compares one table's chains; collects what it finds.
+class TableDiff {
+ public:
+  TableDiff(Family family, Table table, Differences& found)
+      : family_(family), table_(table), found_(found) {}
+
+  void compare(const TableRules* wanted, const TableRules* live) {
+    static const TableRules nothing;
+    if (wanted == nullptr) wanted = &nothing;
+    if (live == nullptr) live = &nothing;
+    std::map<std::string, const Chain*> live_chains;
+    for (const Chain& chain : live->chains) live_chains.emplace(chain.name, &chain);
+    std::set<std::string> wanted_names;
+    for (const Chain& chain : wanted->chains) {
+      wanted_names.insert(chain.name);
+      const auto other = live_chains.find(chain.name);
+      compare(chain, other == live_chains.end() ? nullptr : other->second);
+    }
+    for (const Chain& chain : live->chains) {
+      if (wanted_names.count(chain.name) == 0) unexpected(chain);
+    }
+  }
+
+ private:
+  void compare(const Chain& wanted, const Chain* live) {
+    static const std::vector<Rule> no_rules;
+    if (live == nullptr && !wanted.policy) {
+      add(DifferenceKind::missing_chain, wanted.name, "-N " + wanted.name);
+    }
+    compare(wanted.name, wanted.rules, live == nullptr ? no_rules : live->rules);
+  }
+
+  void unexpected(const Chain& live) {
+    if (!live.policy) add(DifferenceKind::unexpected_chain, live.name, "-N " + live.name);
+    compare(live.name, {}, live.rules);
+  }
+
+  void compare(const std::string& chain, const std::vector<Rule>& wanted,
+               const std::vector<Rule>& live) {
+    if (wanted == live) return;
+    std::map<std::string, std::ptrdiff_t> surplus;
+    for (const Rule& rule : live) ++surplus[to_string(chain, rule)];
+    bool same_rules = wanted.size() == live.size();
+    for (const Rule& rule : wanted) {
+      const std::string text = to_string(chain, rule);
+      if (--surplus[text] < 0) {
+        add(DifferenceKind::missing_rule, chain, text);
+        same_rules = false;
+      }
+    }
+    for (const Rule& rule : live) {
+      const std::string text = to_string(chain, rule);
+      if (surplus[text] <= 0) continue;
+      --surplus[text];
+      add(DifferenceKind::unexpected_rule, chain, text);
+      same_rules = false;
+    }
+    if (!same_rules) return;
+    const auto [first, other] = std::mismatch(live.begin(), live.end(), wanted.begin());
+    add(DifferenceKind::misplaced_rule, chain, to_string(chain, *first));
+  }
+
+  void add(DifferenceKind kind, const std::string& chain, std::string text) {
+    found_.push_back({.kind = kind,
+                      .family = family_,
+                      .table = table_,
+                      .chain = chain,
+                      .text = std::move(text)});
+  }
+
+  Family family_;
+  Table table_;
+  Differences& found_;
+};
+
+const Ruleset& ruleset_of(const Interception& all, Family family, const Ruleset& none) {
+  const auto found = std::find_if(all.rulesets.begin(), all.rulesets.end(),
+                                  [&](const Ruleset& r) { return r.family == family; });
+  return found == all.rulesets.end() ? none : *found;
+}
+
+void diff_addresses(const Interception& wanted, const Interception& live, Differences& found) {
+  const auto add_missing = [&](const std::vector<Cidr>& all, const std::vector<Cidr>& other,
+                               DifferenceKind kind) {
+    for (const Cidr& cidr : all) {
+      if (std::find(other.begin(), other.end(), cidr) != other.end()) continue;
+      found.push_back({.kind = kind, .family = cidr.address.family, .text = to_string(cidr)});
+    }
+  };
+  add_missing(wanted.loopback_addresses, live.loopback_addresses, DifferenceKind::missing_address);
+  add_missing(live.loopback_addresses, wanted.loopback_addresses,
+              DifferenceKind::unexpected_address);
+}
+
+}  // namespace
+
+std::string to_string(const Difference& difference) {
+  const auto rule = [&](const char* what) {
+    return std::string(what) + ": " + to_string(difference.family) + " " +
+           to_string(difference.table) + ": " + difference.text;
+  };
+  switch (difference.kind) {
+    case DifferenceKind::missing_chain:
+    case DifferenceKind::missing_rule:
+      return rule("missing");
+    case DifferenceKind::unexpected_chain:
+    case DifferenceKind::unexpected_rule:
+      return rule("unexpected");
+    case DifferenceKind::misplaced_rule:
+      return rule("out of order");
+    case DifferenceKind::missing_address:
+      return "missing: address " + difference.text + " on lo";
+    case DifferenceKind::unexpected_address:
+      return "unexpected: address " + difference.text + " on lo";
+  }
+  return difference.text;
+}
+
+bool same(const TableRules& wanted, const TableRules& live) {
+  // A chain that is missing on the other side is one without rules there, if it is built in.
+  const auto contained = [](const TableRules& one, const TableRules& other) {
+    return std::all_of(one.chains.begin(), one.chains.end(), [&](const Chain& chain) {
+      const Chain* counterpart = find_chain(other, chain.name);
+      if (counterpart == nullptr) return chain.policy.has_value() && chain.rules.empty();
+      return counterpart->rules == chain.rules;
+    });
+  };
+  return contained(wanted, live) && contained(live, wanted);
+}
+
+Differences diff(const Ruleset& wanted, const Ruleset& live) {
+  Differences found;
+  for (const Table table : {Table::raw, Table::mangle, Table::nat, Table::filter}) {
+    TableDiff(wanted.family, table, found)
+        .compare(find_table(wanted, table), find_table(live, table));
+  }
+  return found;
+}
+
+Differences diff(const Interception& wanted, const Interception& live) {
+  Differences found;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const Ruleset none{.family = family};
+    const Ruleset& asked = ruleset_of(wanted, family, none);
+    const Ruleset ours = owned(ruleset_of(live, family, none));
+    if (family == Family::ipv6 && !wanted.ipv6_required && ours.tables.empty()) continue;
+    const Differences part = diff(asked, ours);
+    found.insert(found.end(), part.begin(), part.end());
+  }
+  diff_addresses(wanted, live, found);
+  return found;
+}
+
+}  // namespace sluice

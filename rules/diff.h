@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The structural comparison of rule sets. The order in which chains are declared and the policy of
+// built-in chains mean nothing; the order of rules inside a chain counts; an empty built-in chain
+// is the same as none.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rules/backend.h"
+#include "rules/rule.h"
+
+namespace sluice {
+
+enum class DifferenceKind : std::uint8_t {
+  missing_chain,
+  unexpected_chain,
+  missing_rule,
+  unexpected_rule,
+  misplaced_rule,  // the same rules in another order; `text` is the first that is out of place
+  missing_address,
+  unexpected_address,
+};
+
+struct Difference {
+  DifferenceKind kind = DifferenceKind::missing_rule;
+  Family family = Family::ipv4;
+  Table table = Table::nat;
+  std::string chain = {};
+  std::string text = {};  // the rule as iptables-save prints it, or the address
+
+  bool operator==(const Difference&) const = default;
+};
+
+// One line, as `missing: IPv4 nat: -A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN`.
+std::string to_string(const Difference& difference);
+
+// Whether diff() would find nothing between two states of one table.
+bool same(const TableRules& wanted, const TableRules& live);
+
+// What `live` lacks of `wanted` and what it has beyond it, table by table and chain by chain.
+// Nothing is left out of `live`: reduce it with owned() to compare with a live namespace. Both
+// must be of the same family.
+std::vector<Difference> diff(const Ruleset& wanted, const Ruleset& live);
+
+// The same for a namespace: both families, only what is ours in `live`, and the addresses on lo.
+// Where IPv6 is not required and `live` has none of it, that is no difference: the kernel may not
+// offer it, and asking would create the table.
+std::vector<Difference> diff(const Interception& wanted, const Interception& live);
+
+}  // namespace sluice

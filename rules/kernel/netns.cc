@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/kernel/netns.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+
+#include "rules/error.h"
+
+namespace sluice::kernel {
+namespace {
+
+constexpr const char* own_netns_path = "/proc/thread-self/ns/net";
+constexpr long lock_poll_ns = 5'000'000;
+
+// errno values of open(2) that say what the path is, not what went wrong here.
+bool says_not_a_file(int errnum) {
+  return errnum == ELOOP || errnum == ENAMETOOLONG || errnum == ENOTDIR || errnum == ENXIO ||
+         errnum == ENODEV || errnum == EISDIR || errnum == EINVAL;
+}
+
+class InNetns {
+ public:
+  explicit InNetns(int fd) : home_(::open(own_netns_path, O_RDONLY | O_CLOEXEC)) {
+    if (!home_) throw Error(errno, std::string("open ") + own_netns_path);
+    if (setns(fd, CLONE_NEWNET) != 0) throw Error(errno, "enter the network namespace");
+  }
+  InNetns(const InNetns&) = delete;
+  InNetns(InNetns&&) = delete;
+  InNetns& operator=(const InNetns&) = delete;
+  InNetns& operator=(InNetns&&) = delete;
+  ~InNetns() {
+    if (setns(home_.get(), CLONE_NEWNET) != 0) std::abort();
+  }
+
+ private:
+  Fd home_;
+};
+
+}  // namespace
+
+std::variant<Netns, NotNetns> Netns::open(const std::string& path) {
+  // O_NONBLOCK: opening a FIFO would wait for a writer for ever.
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) {
+    const int errnum = errno;
+    if (errnum == ENOENT) return NotNetns{.absent = true, .reason = "does not exist"};
+    if (says_not_a_file(errnum)) return NotNetns{.reason = "is not a network namespace"};
+    throw Error(errnum, "open " + quote(path));
+  }
+  struct statfs file_system {};
+  if (fstatfs(fd.get(), &file_system) != 0) throw Error(errno, "statfs " + quote(path));
+  if (file_system.f_type != NSFS_MAGIC || ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
+    return NotNetns{.reason = "is not a network namespace"};
+  }
+  return Netns(std::move(fd));
+}
+
+bool Netns::is_own() const {
+  const Fd own(::open(own_netns_path, O_RDONLY | O_CLOEXEC));
+  if (!own) throw Error(errno, std::string("open ") + own_netns_path);
+  struct stat ours {};
+  struct stat theirs {};
+  if (fstat(own.get(), &ours) != 0 || fstat(fd_.get(), &theirs) != 0) {
+    throw Error(errno, "stat a network namespace");
+  }
+  return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+void Netns::run(const std::function<void()>& action) const {
+  const InNetns inside(fd_.get());
+  action();
+}
+
+Netns::Lock Netns::lock(int timeout_ms) const {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  while (flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    // The lock is a courtesy: where it is not to be had at all, waiting does not help either.
+    if (errno != EWOULDBLOCK && errno != EINTR) return Lock(-1);
+    if (std::chrono::steady_clock::now() >= deadline) return Lock(-1);
+    // flock(2) has no time limit and a timer signal would be one more thing to restore.
+    const timespec pause{.tv_sec = 0, .tv_nsec = lock_poll_ns};
+    nanosleep(&pause, nullptr);
+  }
+  return Lock(fd_.get());
+}
+
+Netns::Lock::~Lock() {
+  if (fd_ >= 0) flock(fd_, LOCK_UN);
+}
+
+}  // namespace sluice::kernel

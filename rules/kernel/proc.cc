@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/kernel/proc.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "rules/error.h"
+#include "rules/kernel/fd.h"
+
+namespace sluice::kernel {
+
+std::string read_proc_net(const std::string& name) {
+  const std::string path = "/proc/thread-self/net/" + name;
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    if (errno == ENOENT) return {};
+    throw Error(errno, "open " + path);
+  }
+  std::string text;
+  std::array<char, 2048> chunk{};
+  for (;;) {
+    const ssize_t size = read(fd.get(), chunk.data(), chunk.size());
+    if (size < 0) throw Error(errno, "read " + path);
+    if (size == 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(size));
+  }
+}
+
+}  // namespace sluice::kernel

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/kernel/xtables.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "rules/diff.h"
+#include "rules/error.h"
+#include "rules/kernel/link.h"
+#include "rules/kernel/proc.h"
+#include "rules/kernel/xt/table.h"
+#include "rules/ownership.h"
+
+namespace sluice::kernel {
+namespace {
+
+using xt::XtTable;
+
+constexpr int lock_timeout_ms = 500;
+// Another writer must win this often in a row before we give up; each turn costs about 0.1 ms.
+constexpr int commit_attempts = 10;
+constexpr std::array<Family, 2> families{Family::ipv4, Family::ipv6};
+constexpr std::array<Table, 4> all_tables{Table::raw, Table::mangle, Table::nat, Table::filter};
+
+// The tables that exist in the calling thread's namespace. Asking for a table's contents would
+// create it; this does not. No such file: the kernel has no x_tables of this family.
+std::vector<Table> existing_tables(Family family) {
+  const std::string text =
+      "\n" + read_proc_net(family == Family::ipv4 ? "ip_tables_names" : "ip6_tables_names");
+  std::vector<Table> tables;
+  for (const Table table : all_tables) {
+    if (text.find(std::string("\n") + to_string(table) + "\n") != std::string::npos) {
+      tables.push_back(table);
+    }
+  }
+  return tables;
+}
+
+bool contains(const std::vector<Table>& tables, Table table) {
+  return std::find(tables.begin(), tables.end(), table) != tables.end();
+}
+
+Ruleset single(Family family, TableRules table) {
+  return {.family = family, .tables = {std::move(table)}};
+}
+
+TableRules owned_part(Family family, const TableRules& live) {
+  const Ruleset ours = owned(single(family, live));
+  return ours.tables.empty() ? TableRules{.table = live.table} : ours.tables.front();
+}
+
+// Takes out of the snapshot what is ours. Jumps go first: a chain that is referred to cannot be
+// deleted.
+void erase_owned(XtTable& snapshot, const TableRules& live) {
+  for (const OwnedRules& found : owned_rules(live)) {
+    for (auto position = found.positions.rbegin(); position != found.positions.rend();
+         ++position) {
+      snapshot.delete_rule(found.chain, *position);
+    }
+  }
+  std::vector<std::string> chains;
+  for (const Chain& chain : live.chains) {
+    if (!is_owned_chain(chain.name)) continue;
+    chains.push_back(chain.name);
+    snapshot.flush_chain(chain.name);
+  }
+  for (const std::string& chain : chains) snapshot.delete_chain(chain);
+}
+
+void write_owned(XtTable& snapshot, const TableRules& wanted) {
+  for (const Chain& chain : wanted.chains) {
+    if (is_owned_chain(chain.name)) snapshot.create_chain(chain.name);
+  }
+  for (const Chain& chain : wanted.chains) {
+    for (const Rule& rule : chain.rules) snapshot.append(chain.name, rule);
+  }
+}
+
+// Our addresses on lo.
+std::vector<Cidr> owned_addresses() {
+  std::vector<Cidr> ours;
+  for (const Cidr& cidr : ipv6_addresses("lo")) {
+    if (is_owned_address(cidr.address)) ours.push_back(cidr);
+  }
+  return ours;
+}
+
+// Applies one Interception to the calling thread's namespace and remembers what was there before.
+class Application {
+ public:
+  void apply(const Interception& wanted) {
+    for (const Cidr& cidr : wanted.loopback_addresses) add_address(cidr);
+    for (const Family family : families) apply_family(wanted, family);
+    remove_addresses_except(wanted.loopback_addresses);
+  }
+
+  // Puts back what was there before, as far as that is possible.
+  void roll_back() noexcept {
+    for (auto done = done_.rbegin(); done != done_.rend(); ++done) {
+      try {
+        replace_table(done->family, done->previous, false);
+      } catch (const std::exception&) {
+        notices_.push_back(std::string("could not put back ") + to_string(done->family) +
+                           " table " + to_string(done->previous.table));
+      }
+    }
+    try {
+      for (const Cidr& cidr : added_) remove_loopback_address(cidr);
+    } catch (const std::exception&) {
+      notices_.emplace_back("could not remove an address from lo");
+    }
+  }
+
+  Notices take_notices() { return std::move(notices_); }
+
+ private:
+  struct Done {
+    Family family;
+    TableRules previous;
+  };
+
+  void apply_family(const Interception& wanted, Family family) {
+    const auto asked = std::find_if(wanted.rulesets.begin(), wanted.rulesets.end(),
+                                    [&](const Ruleset& r) { return r.family == family; });
+    const Ruleset ruleset = asked == wanted.rulesets.end() ? Ruleset{.family = family} : *asked;
+    const std::vector<Table> existing = existing_tables(family);
+    for (const Table table : all_tables) {
+      const TableRules* rules = find_table(ruleset, table);
+      if (rules == nullptr && !contains(existing, table)) continue;
+      const bool optional = family == Family::ipv6 && !wanted.ipv6_required;
+      try {
+        replace_table(family, rules == nullptr ? TableRules{.table = table} : *rules, true);
+      } catch (const Error& error) {
+        if (!optional || error.code() != std::errc::not_supported) throw;
+        notices_.push_back(std::string("IPv6 is left out: ") + error.what());
+      }
+    }
+  }
+
+  // Makes our part of one table equal `wanted` and reads it back. With `remember`, notes what it
+  // was before as soon as it is about to change.
+  void replace_table(Family family, const TableRules& wanted, bool remember) {
+    for (int attempt = 0; attempt < commit_attempts; ++attempt) {
+      const std::unique_ptr<XtTable> snapshot = XtTable::open(family, wanted.table);
+      const TableRules live = snapshot->read();
+      TableRules ours = owned_part(family, live);
+      // After a commit too: a writer that kept the number of rules may have undone it.
+      if (same(wanted, ours)) return;
+      if (std::exchange(remember, false)) {
+        done_.push_back({.family = family, .previous = std::move(ours)});
+      }
+      erase_owned(*snapshot, live);
+      write_owned(*snapshot, wanted);
+      snapshot->commit();
+    }
+    throw Error(EAGAIN, std::string("commit ") + to_string(family) + " table " +
+                            to_string(wanted.table) + ": another writer came between " +
+                            std::to_string(commit_attempts) + " times");
+  }
+
+  void add_address(const Cidr& cidr) {
+    const AddressChange change = add_loopback_address(cidr);
+    if (change == AddressChange::done) added_.push_back(cidr);
+    if (change == AddressChange::unsupported) {
+      notices_.push_back("address " + to_string(cidr) +
+                         " is not added to lo: IPv6 is disabled there");
+    }
+  }
+
+  static void remove_addresses_except(const std::vector<Cidr>& kept) {
+    for (const Cidr& cidr : owned_addresses()) {
+      if (std::find(kept.begin(), kept.end(), cidr) == kept.end()) remove_loopback_address(cidr);
+    }
+  }
+
+  std::vector<Done> done_;
+  std::vector<Cidr> added_;
+  Notices notices_;
+};
+
+// The pod's namespace with its backend.
+class XtablesNamespace : public PodNamespace {
+ public:
+  explicit XtablesNamespace(Netns netns) : netns_(std::move(netns)), backend_(netns_) {}
+
+  bool is_own() override { return netns_.is_own(); }
+  std::vector<Link> links() override {
+    std::vector<Link> all;
+    netns_.run([&] { all = list_links(); });
+    return all;
+  }
+  std::optional<Link> link(const std::string& name) override {
+    std::optional<Link> found;
+    netns_.run([&] { found = find_link(name); });
+    return found;
+  }
+  bool loopback_has_ipv6() override {
+    bool has = false;
+    netns_.run([&] { has = kernel::loopback_has_ipv6(); });
+    return has;
+  }
+  Backend& backend() override { return backend_; }
+
+ private:
+  Netns netns_;
+  Xtables backend_;
+};
+
+}  // namespace
+
+Notices Xtables::apply(const Interception& wanted) {
+  const Netns::Lock lock = netns_.lock(lock_timeout_ms);
+  Notices notices;
+  netns_.run([&] {
+    Application application;
+    try {
+      application.apply(wanted);
+    } catch (...) {
+      application.roll_back();
+      throw;
+    }
+    notices = application.take_notices();
+  });
+  if (!lock) {
+    notices.push_back("the lock of the network namespace was not to be had within " +
+                      std::to_string(lock_timeout_ms) + " ms: went on without it");
+  }
+  return notices;
+}
+
+Notices Xtables::remove() { return apply({}); }
+
+Interception Xtables::read() {
+  Interception all;
+  netns_.run([&] {
+    for (const Family family : families) {
+      Ruleset ruleset{.family = family};
+      for (const Table table : existing_tables(family)) {
+        ruleset.tables.push_back(XtTable::open(family, table)->read());
+      }
+      all.rulesets.push_back(std::move(ruleset));
+    }
+    all.loopback_addresses = owned_addresses();
+  });
+  return all;
+}
+
+OpenedNamespace open_pod_namespace(const std::string& path) {
+  std::variant<Netns, NotNetns> opened = Netns::open(path);
+  if (NotNetns* reason = std::get_if<NotNetns>(&opened)) return std::move(*reason);
+  return std::make_unique<XtablesNamespace>(std::get<Netns>(std::move(opened)));
+}
+
+}  // namespace sluice::kernel

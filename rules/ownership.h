@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which part of a live rule set is Sluice's. It is told from the rules alone, because the one who
+// removes need not know the configuration that wrote them:
+//  - the chains with Istio's names, and every rule anywhere that jumps to one of them;
+//  - in nat's PREROUTING and OUTPUT, the RETURN rules of excluded interfaces: the layouts write the
+//    same interfaces in the same order into both chains, right before the jump. What stands there
+//    in both chains alike is ours; a rule of the same shape elsewhere, or in one chain only, is
+//    somebody else's;
+//  - ::6/128 on lo, which nothing but a sidecar's passthrough uses.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "rules/rule.h"
+
+namespace sluice {
+
+bool is_owned_chain(const std::string& name);
+
+// Whether an address on lo is ours.
+bool is_owned_address(const IpAddress& address);
+
+// The positions, ascending from 0, of our rules in a chain that is not ours.
+struct OwnedRules {
+  std::string chain;
+  std::vector<std::size_t> positions;
+};
+
+// One entry for each chain that is not ours but holds rules of ours.
+std::vector<OwnedRules> owned_rules(const TableRules& table);
+
+// Our part of `live`: our chains whole, other chains reduced to our rules and left out if none
+// remain. A table without anything of ours is left out.
+Ruleset owned(const Ruleset& live);
+
+}  // namespace sluice

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The rule model: what iptables(8) calls tables, chains, rules, matches and targets, as plain
+// comparable data. No kernel header, no policy. Words are those of iptables-extensions(8).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "rules/ip.h"
+
+namespace sluice {
+
+// In the order of the hooks' priorities (netfilter_ipv4.h: raw -300, mangle -150, nat -100,
+// filter 0).
+enum class Table : std::uint8_t { raw, mangle, nat, filter };
+
+// An IANA protocol number (netinet/in.h IPPROTO_*).
+enum class Protocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmpv6 = 58 };
+
+// -i / -o: an interface name of 1 to 15 bytes; a trailing '+' matches every name with the prefix.
+struct Interface {
+  std::string name;
+  bool negated = false;
+
+  bool operator==(const Interface&) const = default;
+};
+
+// -s / -d.
+struct AddressMatch {
+  Cidr cidr;
+  bool negated = false;
+
+  bool operator==(const AddressMatch&) const = default;
+};
+
+// --sport / --dport of the tcp and udp matches. The full range 0 to 65535 that is not negated is
+// no match at all and is std::nullopt in Tcp and Udp.
+struct PortMatch {
+  PortRange ports;
+  bool negated = false;
+
+  bool operator==(const PortMatch&) const = default;
+};
+
+// --tcp-flags MASK COMP: bits as in the TCP header (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32).
+struct TcpFlags {
+  std::uint8_t mask = 0;
+  std::uint8_t compare = 0;
+  bool negated = false;
+
+  bool operator==(const TcpFlags&) const = default;
+};
+
+// -m tcp. Valid only in a rule whose protocol is tcp.
+struct Tcp {
+  std::optional<PortMatch> source = std::nullopt;
+  std::optional<PortMatch> destination = std::nullopt;
+  std::optional<TcpFlags> flags = std::nullopt;
+
+  bool operator==(const Tcp&) const = default;
+};
+
+// -m udp. Valid only in a rule whose protocol is udp.
+struct Udp {
+  std::optional<PortMatch> source = std::nullopt;
+  std::optional<PortMatch> destination = std::nullopt;
+
+  bool operator==(const Udp&) const = default;
+};
+
+// A range of UIDs or GIDs as --uid-owner and --gid-owner take it, first <= last.
+struct OwnerRange {
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+  bool negated = false;
+
+  bool operator==(const OwnerRange&) const = default;
+};
+
+// -m owner. Valid only in OUTPUT and POSTROUTING and the chains they call.
+struct Owner {
+  std::optional<OwnerRange> uid = std::nullopt;
+  std::optional<OwnerRange> gid = std::nullopt;
+
+  bool operator==(const Owner&) const = default;
+};
+
+// A match or target that Sluice never writes but may find in a live table or a dump: `text` is
+// its options as found, or the kernel's bytes in hexadecimal. Cannot be applied.
+struct Opaque {
+  std::string text;
+
+  bool operator==(const Opaque&) const = default;
+};
+
+using Match = std::variant<Tcp, Udp, Owner, Opaque>;
+
+struct Accept {
+  bool operator==(const Accept&) const = default;
+};
+struct Drop {
+  bool operator==(const Drop&) const = default;
+};
+struct Return {
+  bool operator==(const Return&) const = default;
+};
+// -j CHAIN, a chain of the same table.
+struct Jump {
+  std::string chain;
+
+  bool operator==(const Jump&) const = default;
+};
+// -j REDIRECT --to-ports: the packet goes to this port of the host itself. Only in nat, only with
+// a protocol that has ports.
+struct Redirect {
+  std::uint16_t port = 0;
+
+  bool operator==(const Redirect&) const = default;
+};
+// -j REJECT --reject-with tcp-reset. Only in filter, only with protocol tcp.
+struct RejectWithTcpReset {
+  bool operator==(const RejectWithTcpReset&) const = default;
+};
+
+using Target = std::variant<Accept, Drop, Return, Jump, Redirect, RejectWithTcpReset, Opaque>;
+
+// One rule. Members stand in the order in which iptables-save prints them.
+struct Rule {
+  std::optional<AddressMatch> source = std::nullopt;
+  std::optional<AddressMatch> destination = std::nullopt;
+  std::optional<Interface> in = std::nullopt;
+  std::optional<Interface> out = std::nullopt;
+  std::optional<Protocol> protocol = std::nullopt;
+  std::vector<Match> matches = {};
+  Target target = Return{};
+
+  bool operator==(const Rule&) const = default;
+};
+
+enum class Policy : std::uint8_t { accept, drop };
+
+struct Chain {
+  std::string name;
+  // Set exactly for built-in chains.
+  std::optional<Policy> policy = std::nullopt;
+  std::vector<Rule> rules = {};
+
+  bool operator==(const Chain&) const = default;
+};
+
+struct TableRules {
+  Table table = Table::nat;
+  // In the order of declaration. See diff.h for what that order means.
+  std::vector<Chain> chains = {};
+
+  bool operator==(const TableRules&) const = default;
+};
+
+// The tables of one family. A table that is not listed holds nothing of interest.
+struct Ruleset {
+  Family family = Family::ipv4;
+  std::vector<TableRules> tables = {};
+
+  bool operator==(const Ruleset&) const = default;
+};
+
+// The names of a table's built-in chains in the order of their hooks, as the kernel lists them.
+const std::vector<std::string>& builtin_chains(Table table);
+bool is_builtin_chain(Table table, const std::string& name);
+
+// "raw", "mangle", "nat", "filter".
+const char* to_string(Table table);
+std::optional<Table> parse_table(const std::string& name);
+// "IPv4", "IPv6".
+const char* to_string(Family family);
+
+// The table or chain of that name, nullptr if there is none.
+const TableRules* find_table(const Ruleset& ruleset, Table table);
+const Chain* find_chain(const TableRules& table, const std::string& name);
+Chain* find_chain(TableRules& table, const std::string& name);
+
+// Combines lambdas into one visitor for std::visit.
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace sluice

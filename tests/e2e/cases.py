@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the end-to-end tests share: a pod with servers around it, and where a connection lands."""
+
+import signal
+import unittest
+from typing import Optional
+
+from tests.e2e import cni, traffic
+from tests.e2e.pod import Family, Pod
+
+
+class PodCase(unittest.TestCase):
+    """Gives each test its own live pod."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        # A terminated run ends like an interrupted one, so that the pods are removed.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def live_pod(self, ipv4: bool = True, ipv6: bool = True) -> Pod:
+        """A pod without rules, its servers running until the test ends."""
+        pod = self.enterContext(Pod(ipv4, ipv6))
+        self.enterContext(traffic.servers(pod))
+        return pod
+
+    def redirected_pod(self, annotations: dict, config: Optional[dict] = None,
+                       ipv4: bool = True, ipv6: bool = True) -> Pod:
+        """A live pod after a successful ADD with these annotations and settings."""
+        pod = self.live_pod(ipv4, ipv6)
+        self.succeeds(cni.add(pod, annotations, config))
+        return pod
+
+    def succeeds(self, outcome: cni.Outcome) -> None:
+        self.assertEqual(0, outcome.rc, outcome.complaint())
+
+    def lands(self, wanted: str, pod: Pod, caller: traffic.Caller, address: str, port: int,
+              source: Optional[str] = None) -> None:
+        """Opens the connection and compares the exact place where it arrived."""
+        landed = traffic.landing(traffic.call(pod, caller, address, port, source))
+        with self.subTest(caller=caller.name, address=address, port=port):
+            self.assertEqual(wanted, landed)
+
+    def captured_outbound(self, pod: Pod, address: str, port: int) -> None:
+        self.lands(traffic.captured_outbound(address, port), pod, traffic.APP, address, port)
+
+    def direct_outbound(self, pod: Pod, address: str, port: int) -> None:
+        self.lands(f"outside:{port}", pod, traffic.APP, address, port)
+
+    def captured_inbound(self, pod: Pod, address: str, port: int) -> None:
+        self.lands(traffic.captured_inbound(address, port), pod, traffic.CLIENT, address, port)
+
+    def direct_inbound(self, pod: Pod, address: str, port: int) -> None:
+        self.lands(f"app:{port}", pod, traffic.CLIENT, address, port)
+
+    def untouched(self, pod: Pod, family: Family) -> None:
+        """Neither direction of the family is captured."""
+        self.direct_outbound(pod, family.outside, 80)
+        self.direct_inbound(pod, family.pod, 8080)
+
+    def captured(self, pod: Pod, family: Family) -> None:
+        """Both directions of the family are captured."""
+        self.captured_outbound(pod, family.outside, 80)
+        self.captured_inbound(pod, family.pod, 8080)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real connections through a real pod: every row of the demo, and the life of its rules."""
+
+from tests.e2e import cni, rows, traffic
+from tests.e2e.cases import PodCase
+from tests.e2e.pod import V4, V6, Family, Pod, endpoint
+
+BOTH = {"ipv6": "always"}
+
+
+class RowsTest(PodCase):
+    """The table, one connection after the other."""
+
+    def test_without_rules_everything_lands_where_it_was_sent(self):
+        pod = self.live_pod()
+        for family in (V4, V6):
+            for row in rows.control_rows(family):
+                self.holds(row, pod)
+
+    def test_rows_ipv4(self):
+        self.every_row_holds(V4)
+
+    def test_rows_ipv6(self):
+        self.every_row_holds(V6)
+
+    def every_row_holds(self, family: Family) -> None:
+        pod = self.redirected_pod(rows.ANNOTATIONS, rows.CONFIG)
+        for row in rows.rows(family):
+            self.holds(row, pod)
+
+    def holds(self, row: rows.Row, pod: Pod) -> None:
+        landed = row.land(pod)
+        with self.subTest(row.why, connection=row.title()):
+            self.assertEqual(row.wanted, landed)
+
+
+class IstioValidationTest(PodCase):
+    """The exchange by which Istio's istio-validation container accepts or refuses a pod."""
+
+    def test_ipv4(self):
+        self.accepted_by_validation(V4)
+
+    def test_ipv6(self):
+        self.accepted_by_validation(V6)
+
+    def test_without_rules_it_refuses(self):
+        with Pod() as pod:
+            self.assertEqual("refused", self.probe(pod, V4))
+
+    def accepted_by_validation(self, family: Family) -> None:
+        with Pod() as pod:
+            self.succeeds(cni.add(pod, cni.injected(), BOTH))
+            answer = self.probe(pod, family)
+            probed = endpoint(family.passthrough, 15002)
+            self.assertEqual(traffic.redirected("sidecar:15006", probed), traffic.landing(answer))
+            self.assertEqual(probed, answer["original_dst"])
+
+    def probe(self, pod: Pod, family: Family):
+        uid, gid = traffic.SIDECAR.uid, traffic.SIDECAR.gid
+        with traffic.Server(pod.netns, "sidecar", (15001, 15006), uid, gid,
+                            hosts=(V4.loopback, V6.loopback)):
+            return traffic.dial(pod.netns, family.passthrough, 15002, uid, gid,
+                                source=family.loopback)
+
+
+class LifeTest(PodCase):
+    """ADD, CHECK and DEL as seen by traffic."""
+
+    def test_add_returns_the_previous_result(self):
+        pod = self.live_pod()
+        outcome = cni.add(pod, cni.injected(), BOTH)
+        self.succeeds(outcome)
+        self.assertEqual(pod.prev_result(cni.CNI_VERSION), outcome.result)
+
+    def test_adding_twice_changes_nothing(self):
+        pod = self.redirected_pod(cni.injected(), BOTH)
+        self.succeeds(cni.add(pod, cni.injected(), BOTH))
+        self.captured(pod, V4)
+        self.captured(pod, V6)
+
+    def test_check_accepts_a_pod_that_was_added(self):
+        pod = self.redirected_pod(cni.injected(), BOTH)
+        self.succeeds(cni.check(pod, cni.injected(), BOTH))
+
+    def test_check_refuses_a_pod_without_its_rules(self):
+        pod = self.live_pod()
+        outcome = cni.check(pod, cni.injected(), BOTH)
+        self.assertNotEqual(0, outcome.rc, outcome.complaint())
+
+    def test_after_del_everything_is_direct_again(self):
+        pod = self.redirected_pod(cni.injected(), BOTH)
+        self.captured(pod, V4)
+        self.captured(pod, V6)
+        self.succeeds(cni.delete(pod, cni.injected(), BOTH))
+        self.untouched(pod, V4)
+        self.untouched(pod, V6)
+
+    def test_del_of_a_pod_that_is_gone_succeeds(self):
+        with Pod() as pod:
+            self.succeeds(cni.add(pod, cni.injected(), BOTH))
+        self.succeeds(cni.delete(pod, cni.injected(), BOTH))
