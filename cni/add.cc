@@ -8,7 +8,8 @@ namespace {
 void redirect(const Call& call, const Json& previous, const RedirectConfig& config,
               Outcome& outcome) {
   const std::unique_ptr<PodNamespace> pod = open_namespace(call);
-  const Wanted wanted = wanted_in(*pod, call, previous, config);
+  // The backend finds out by itself whether lo takes the address, and says so if it does not.
+  const Wanted wanted = wanted_in(*pod, call, previous, config, true);
   for (const std::string& notice : pod->backend().apply(wanted.interception)) {
     log(outcome, LogLevel::warn, subject(call) + ": " + notice);
   }

@@ -34,7 +34,8 @@ void check(const Call& call, Outcome& outcome) {
     return;
   }
   const std::unique_ptr<PodNamespace> opened = open_namespace(call);
-  const Wanted wanted = wanted_in(*opened, call, previous, decision.config);
+  const Wanted wanted = 
+      wanted_in(*opened, call, previous, decision.config, opened->loopback_has_ipv6());
   const std::vector<Difference> differences =
       diff(wanted.interception, opened->backend().read());
   if (differences.empty()) return;

@@ -29,7 +29,6 @@ Code code_of(const Error& error) {
   if (code == std::errc::operation_not_permitted || code == std::errc::permission_denied) {
     return Code::permission;
   }
-  if (code == std::errc::invalid_argument) return Code::invalid_config;
   return Code::internal;
 }
 

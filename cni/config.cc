@@ -56,7 +56,6 @@ std::string number_of(const Json& value) {
 }
 
 std::string ids_of(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
   if (!value.is_array()) return number_of(value);
   std::string list;
   for (const Json& id : value) list += (list.empty() ? "" : ",") + number_of(id);
@@ -104,9 +103,10 @@ class Reader {
  private:
   template <class Read>
   void read_key(const std::string& key, Read read) {
-    const Json* value = find_value(network_, key);
+    const Json* value = find_member(network_, key);
     if (value == nullptr) return;
     try {
+      if (value->is_null()) throw Error("null is not a value");
       read(*value);
     } catch (const Error& error) {
       config_.problems.push_back("key \"" + key + "\": " + error.what());
@@ -153,8 +153,8 @@ class Reader {
       const std::string where = "namespace " + quote(entry.key()) + ": ";
       if (!entry->is_object()) throw Error(where + shown(*entry) + " is not an object");
       try {
-        if (const Json* uid = find_value(*entry, "proxyUid")) ids.uids = parse_ids(ids_of(*uid), "UID");
-        if (const Json* gid = find_value(*entry, "proxyGid")) ids.gids = parse_ids(ids_of(*gid), "GID");
+        if (const Json* uid = find_member(*entry, "proxyUid")) ids.uids = parse_ids(ids_of(*uid), "UID");
+        if (const Json* gid = find_member(*entry, "proxyGid")) ids.gids = parse_ids(ids_of(*gid), "GID");
       } catch (const Error& error) {
         throw Error(where + error.what());
       }

@@ -46,6 +46,12 @@ Json parse_json(std::string_view text, const std::string& what) {
     throw Error(Code::decoding_failure,
                 what + " is nested deeper than " + std::to_string(json_depth_limit) + " levels");
   }
+  // The library skips a byte order mark and takes a NUL for the end of the text.
+  const bool has_mark = text.substr(0, 3) == "\xef\xbb\xbf";
+  if (has_mark || text.find('\0') != std::string_view::npos) {
+    throw Error(Code::decoding_failure, what + " is not valid JSON: it has a " +
+                                            (has_mark ? "byte order mark" : "NUL byte"));
+  }
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {

@@ -28,7 +28,7 @@ void log_config(const PluginConfig& config, Outcome& outcome) {
     log(outcome, LogLevel::warn, "network configuration: " + problem);
   }
   for (const std::string& key : config.unknown_keys) {
-    log(outcome, LogLevel::debug, "network configuration: key " + quote(key) + " is unknown");
+    log(outcome, LogLevel::warn, "network configuration: key " + quote(key) + " is unknown");
   }
 }
 

@@ -18,7 +18,7 @@ enum class SettingType : std::uint8_t {
   text,     // string
   boolean,  // true or false
   port,     // number
-  ids,      // number, array of numbers, or string as in the annotation
+  ids,      // number, or array of numbers
 };
 
 struct Setting {

@@ -25,7 +25,7 @@ std::unique_ptr<PodNamespace> open_namespace(const Call& call) {
 }
 
 Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
-                 const RedirectConfig& config) {
+                 const RedirectConfig& config, bool ipv6_on_loopback) {
   const std::string& ifname = call.environment.ifname;
   const std::optional<Link> link = pod.link(ifname);
   if (!link) {
@@ -33,13 +33,11 @@ Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
                                          " does not exist in the network namespace " +
                                          quote(call.environment.netns));
   }
-  PodNetwork network{.addresses = addresses_of(previous, ifname)};
+  PodNetwork network{.addresses = addresses_of(previous, ifname),
+                     .ipv6_on_loopback = ipv6_on_loopback};
   for (const IpAddress& address : link->addresses) {
     auto& known = network.addresses;
     if (std::find(known.begin(), known.end(), address) == known.end()) known.push_back(address);
-  }
-  if (ipv6_action(config, network) == FamilyAction::redirect) {
-    network.ipv6_on_loopback = pod.loopback_has_ipv6();
   }
   return {.interception = interception(config, network),
           .uncaptured = uncaptured_ipv6(config, network)};

@@ -46,9 +46,10 @@ struct Wanted {
   std::vector<IpAddress> uncaptured;  // see uncaptured_ipv6
 };
 
-// Throws Error with Code::netns_failure if the interface is not there.
+// `ipv6_on_loopback` as in PodNetwork. Throws Error with Code::netns_failure if the interface is not
+// there.
 Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
-                 const RedirectConfig& config);
+                 const RedirectConfig& config, bool ipv6_on_loopback);
 
 // "pod demo/web-0", or "container ID" outside of Kubernetes.
 std::string subject(const Call& call);

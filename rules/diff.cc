@@ -134,16 +134,31 @@ std::string to_string(const Difference& difference) {
   return difference.text;
 }
 
-bool same(const TableRules& wanted, const TableRules& live) {
-  // A chain that is missing on the other side is one without rules there, if it is built in.
-  const auto contained = [](const TableRules& one, const TableRules& other) {
-    return std::all_of(one.chains.begin(), one.chains.end(), [&](const Chain& chain) {
-      const Chain* counterpart = find_chain(other, chain.name);
-      if (counterpart == nullptr) return chain.policy.has_value() && chain.rules.empty();
-      return counterpart->rules == chain.rules;
-    });
-  };
-  return contained(wanted, live) && contained(live, wanted);
+bool owns_exactly(const TableRules& live, const TableRules& wanted) {
+  std::size_t chains_unseen = 0;
+  for (const Chain& chain : live.chains) chains_unseen += is_owned_chain(chain.name) ? 1U : 0U;
+  std::size_t others_seen = 0;
+  const std::vector<OwnedRules> others = owned_rules(live);
+  for (const Chain& chain : wanted.chains) {
+    const Chain* counterpart = find_chain(live, chain.name);
+    if (is_owned_chain(chain.name)) {
+      if (counterpart == nullptr || counterpart->rules != chain.rules) return false;
+      --chains_unseen;
+      continue;
+    }
+    const auto found = std::find_if(others.begin(), others.end(),
+                                    [&](const OwnedRules& o) { return o.chain == chain.name; });
+    const bool same = found == others.end()
+                          ? chain.rules.empty()
+                          : std::equal(found->positions.begin(), found->positions.end(),
+                                       chain.rules.begin(), chain.rules.end(),
+                                       [&](std::size_t position, const Rule& rule) {
+                                         return counterpart->rules[position] == rule;
+                                       });
+    if (!same) return false;
+    if (found != others.end()) ++others_seen;
+  }
+  return chains_unseen == 0 && others_seen == others.size();
 }
 
 Differences diff(const Ruleset& wanted, const Ruleset& live) {

@@ -36,8 +36,8 @@ struct Difference {
 // One line, as `missing: IPv4 nat: -A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN`.
 std::string to_string(const Difference& difference);
 
-// Whether diff() would find nothing between two states of one table.
-bool same(const TableRules& wanted, const TableRules& live);
+// Whether what is ours in the live table (owned() of it) is exactly `wanted`.
+bool owns_exactly(const TableRules& live, const TableRules& wanted);
 
 // What `live` lacks of `wanted` and what it has beyond it, table by table and chain by chain.
 // Nothing is left out of `live`: reduce it with owned() to compare with a live namespace. Both

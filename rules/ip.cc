@@ -105,8 +105,12 @@ PortRange parse_port_range(std::string_view text) {
     const std::uint16_t port = parse_port(text);
     return {.first = port, .last = port};
   }
-  const PortRange range{.first = parse_port(text.substr(0, dash)),
-                        .last = parse_port(text.substr(dash + 1))};
+  PortRange range;
+  try {
+    range = {.first = parse_port(text.substr(0, dash)), .last = parse_port(text.substr(dash + 1))};
+  } catch (const Error& error) {
+    throw Error("port range " + quote(text) + ": " + error.what());
+  }
   if (range.first > range.last) throw Error("port range " + quote(text) + " is reversed");
   return range;
 }

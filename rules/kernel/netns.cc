@@ -32,9 +32,8 @@ bool says_not_a_file(int errnum) {
 
 class InNetns {
  public:
-  explicit InNetns(int fd) : home_(::open(own_netns_path, O_RDONLY | O_CLOEXEC)) {
-    if (!home_) throw Error(errno, std::string("open ") + own_netns_path);
-    if (setns(fd, CLONE_NEWNET) != 0) throw Error(errno, "enter the network namespace");
+  InNetns(const Fd& netns, const Fd& home) : home_(home) {
+    if (setns(netns.get(), CLONE_NEWNET) != 0) throw Error(errno, "enter the network namespace");
   }
   InNetns(const InNetns&) = delete;
   InNetns(InNetns&&) = delete;
@@ -45,7 +44,7 @@ class InNetns {
   }
 
  private:
-  Fd home_;
+  const Fd& home_;
 };
 
 }  // namespace
@@ -64,22 +63,22 @@ std::variant<Netns, NotNetns> Netns::open(const std::string& path) {
   if (file_system.f_type != NSFS_MAGIC || ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
     return NotNetns{.reason = "is not a network namespace"};
   }
-  return Netns(std::move(fd));
+  Fd home(::open(own_netns_path, O_RDONLY | O_CLOEXEC));
+  if (!home) throw Error(errno, std::string("open ") + own_netns_path);
+  return Netns(std::move(fd), std::move(home));
 }
 
 bool Netns::is_own() const {
-  const Fd own(::open(own_netns_path, O_RDONLY | O_CLOEXEC));
-  if (!own) throw Error(errno, std::string("open ") + own_netns_path);
   struct stat ours {};
   struct stat theirs {};
-  if (fstat(own.get(), &ours) != 0 || fstat(fd_.get(), &theirs) != 0) {
+  if (fstat(home_.get(), &ours) != 0 || fstat(fd_.get(), &theirs) != 0) {
     throw Error(errno, "stat a network namespace");
   }
   return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 void Netns::run(const std::function<void()>& action) const {
-  const InNetns inside(fd_.get());
+  const InNetns inside(fd_, home_);
   action();
 }
 

@@ -18,7 +18,8 @@ class Netns {
  public:
   // Opens `path` without following it into anything that blocks (a FIFO, a device) and makes sure
   // that it is a network namespace (NSFS_MAGIC and NS_GET_NSTYPE, Linux 4.11). Throws Error with
-  // EACCES, EPERM, EMFILE... when the path cannot be judged.
+  // EACCES, EPERM, EMFILE... when the path cannot be judged. The calling thread's own namespace is
+  // where run() comes back to.
   static std::variant<Netns, NotNetns> open(const std::string& path);
 
   // Whether this is the namespace the calling thread is in. Throws Error if that cannot be told.
@@ -36,9 +37,10 @@ class Netns {
   Lock lock(int timeout_ms) const;
 
  private:
-  explicit Netns(Fd fd) : fd_(std::move(fd)) {}
+  Netns(Fd fd, Fd home) : fd_(std::move(fd)), home_(std::move(home)) {}
 
   Fd fd_;
+  Fd home_;  // the namespace of the thread that opened this one
 };
 
 class Netns::Lock {

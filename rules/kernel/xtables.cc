@@ -95,24 +95,27 @@ class Application {
   void apply(const Interception& wanted) {
     for (const Cidr& cidr : wanted.loopback_addresses) add_address(cidr);
     for (const Family family : families) apply_family(wanted, family);
-    remove_addresses_except(wanted.loopback_addresses);
+    // There is only one address of ours: where it is wanted there is none to look for.
+    if (wanted.loopback_addresses.empty()) remove_addresses();
   }
 
-  // Puts back what was there before, as far as that is possible.
-  void roll_back() noexcept {
+  // Puts back what was there before, as far as that is possible; returns what could not be.
+  Notices roll_back() {
+    Notices failures;
     for (auto done = done_.rbegin(); done != done_.rend(); ++done) {
       try {
         replace_table(done->family, done->previous, false);
-      } catch (const std::exception&) {
-        notices_.push_back(std::string("could not put back ") + to_string(done->family) +
-                           " table " + to_string(done->previous.table));
+      } catch (const std::exception& failure) {
+        failures.push_back(std::string("could not put back ") + to_string(done->family) +
+                           " table " + to_string(done->previous.table) + ": " + failure.what());
       }
     }
     try {
       for (const Cidr& cidr : added_) remove_loopback_address(cidr);
-    } catch (const std::exception&) {
-      notices_.emplace_back("could not remove an address from lo");
+    } catch (const std::exception& failure) {
+      failures.emplace_back(failure.what());
     }
+    return failures;
   }
 
   Notices take_notices() { return std::move(notices_); }
@@ -147,11 +150,10 @@ class Application {
     for (int attempt = 0; attempt < commit_attempts; ++attempt) {
       const std::unique_ptr<XtTable> snapshot = XtTable::open(family, wanted.table);
       const TableRules live = snapshot->read();
-      TableRules ours = owned_part(family, live);
       // After a commit too: a writer that kept the number of rules may have undone it.
-      if (same(wanted, ours)) return;
+      if (owns_exactly(live, wanted)) return;
       if (std::exchange(remember, false)) {
-        done_.push_back({.family = family, .previous = std::move(ours)});
+        done_.push_back({.family = family, .previous = owned_part(family, live)});
       }
       erase_owned(*snapshot, live);
       write_owned(*snapshot, wanted);
@@ -171,10 +173,8 @@ class Application {
     }
   }
 
-  static void remove_addresses_except(const std::vector<Cidr>& kept) {
-    for (const Cidr& cidr : owned_addresses()) {
-      if (std::find(kept.begin(), kept.end(), cidr) == kept.end()) remove_loopback_address(cidr);
-    }
+  static void remove_addresses() {
+    for (const Cidr& cidr : owned_addresses()) remove_loopback_address(cidr);
   }
 
   std::vector<Done> done_;
@@ -219,9 +219,10 @@ Notices Xtables::apply(const Interception& wanted) {
     Application application;
     try {
       application.apply(wanted);
-    } catch (...) {
-      application.roll_back();
-      throw;
+    } catch (const Error& error) {
+      const Notices failures = application.roll_back();
+      if (failures.empty()) throw;
+      throw Error(error.code(), std::string(error.what()) + "; " + failures.front());
     }
     notices = application.take_notices();
   });
