@@ -14,7 +14,7 @@
 namespace sluice::cmd {
 
 std::string read_all(int fd, std::size_t limit, const std::string& what) {
-  constexpr std::size_t first_chunk = 16U * 1024;
+  constexpr std::size_t first_chunk = std::size_t{16} * 1024;
   std::string text;
   std::size_t size = 0;
   for (;;) {

@@ -34,10 +34,9 @@ void check(const Call& call, Outcome& outcome) {
     return;
   }
   const std::unique_ptr<PodNamespace> opened = open_namespace(call);
-  const Wanted wanted = 
+  const Wanted wanted =
       wanted_in(*opened, call, previous, decision.config, opened->loopback_has_ipv6());
-  const std::vector<Difference> differences =
-      diff(wanted.interception, opened->backend().read());
+  const std::vector<Difference> differences = diff(wanted.interception, opened->backend().read());
   if (differences.empty()) return;
   throw Error(Code::drift, "the rules in the pod are not as wanted: " + describe(differences));
 }

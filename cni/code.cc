@@ -19,7 +19,9 @@ const std::error_category& code_category() {
   return category;
 }
 
-std::error_code make_error_code(Code code) { return {static_cast<int>(code), code_category()}; }
+std::error_code make_error_code(Code code) {
+  return {static_cast<int>(code), code_category()};
+}
 
 Code code_of(const Error& error) {
   const std::error_code& code = error.code();

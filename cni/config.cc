@@ -153,8 +153,10 @@ class Reader {
       const std::string where = "namespace " + quote(entry.key()) + ": ";
       if (!entry->is_object()) throw Error(where + shown(*entry) + " is not an object");
       try {
-        if (const Json* uid = find_member(*entry, "proxyUid")) ids.uids = parse_ids(ids_of(*uid), "UID");
-        if (const Json* gid = find_member(*entry, "proxyGid")) ids.gids = parse_ids(ids_of(*gid), "GID");
+        if (const Json* uid = find_member(*entry, "proxyUid"))
+          ids.uids = parse_ids(ids_of(*uid), "UID");
+        if (const Json* gid = find_member(*entry, "proxyGid"))
+          ids.gids = parse_ids(ids_of(*gid), "GID");
       } catch (const Error& error) {
         throw Error(where + error.what());
       }
@@ -184,6 +186,8 @@ const char* to_string(LogLevel level) {
   return names.at(static_cast<std::size_t>(level));
 }
 
-PluginConfig read_plugin_config(const Json& network) { return Reader(network).read(); }
+PluginConfig read_plugin_config(const Json& network) {
+  return Reader(network).read();
+}
 
 }  // namespace sluice::cni

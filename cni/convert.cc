@@ -43,7 +43,8 @@ Json readable_ips(const Json& result) {
   Json ips = Json::array();
   for (const Json& ip : array_of(result, "ips")) {
     if (ip.is_null()) continue;
-    if (!ip.is_object() || string_of(ip, "address").empty()) refuse("an entry of \"ips\" has no address");
+    if (!ip.is_object() || string_of(ip, "address").empty())
+      refuse("an entry of \"ips\" has no address");
     ips.push_back(ip);
   }
   return ips;
@@ -101,23 +102,30 @@ Json from_ip4_ip6(const Json& result, bool typed) {
   return converted;
 }
 
-// Between the formats that have ips: only ips[].version and members of later interfaces differ.
+void retype_addresses(Json& result, bool typed) {
+  Json ips = readable_ips(result);
+  for (Json& ip : ips) {
+    ip.erase("version");
+    if (typed) ip["version"] = family_of(string_of(ip, "address")) == Family::ipv4 ? "4" : "6";
+  }
+  result["ips"] = std::move(ips);
+}
+
+// Members that interfaces have only since 1.1.0.
+void drop_later_members(Json& result) {
+  Json interfaces = array_of(result, "interfaces");
+  for (Json& interface : interfaces) {
+    if (!interface.is_object()) continue;
+    for (const char* later : {"mtu", "socketPath", "pciID"}) interface.erase(later);
+  }
+  result["interfaces"] = std::move(interfaces);
+}
+
+// Between the formats that have ips: only ips[].version and later members differ.
 Json retype_ips(const Json& result, bool typed) {
   Json converted = result;
-  if (find_value(result, "ips") != nullptr) {
-    converted["ips"] = readable_ips(result);
-    for (Json& ip : converted["ips"]) {
-      ip.erase("version");
-      if (typed) ip["version"] = family_of(string_of(ip, "address")) == Family::ipv4 ? "4" : "6";
-    }
-  }
-  if (typed && find_value(result, "interfaces") != nullptr) {
-    converted["interfaces"] = array_of(result, "interfaces");
-    for (Json& interface : converted["interfaces"]) {
-      if (!interface.is_object()) continue;
-      for (const char* later : {"mtu", "socketPath", "pciID"}) interface.erase(later);
-    }
-  }
+  if (find_value(result, "ips") != nullptr) retype_addresses(converted, typed);
+  if (typed && find_value(result, "interfaces") != nullptr) drop_later_members(converted);
   if (!typed) {
     converted.erase("dns");
     copy_dns(result, converted, false);

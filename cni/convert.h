@@ -10,9 +10,9 @@
 namespace sluice::cni {
 
 enum class ResultFormat {
-  ip4_ip6,         // 0.1.0, 0.2.0
-  typed_ips,       // 0.3.0 to 0.4.0: ips[].version
-  untyped_ips,     // 1.0.0, 1.1.0
+  ip4_ip6,      // 0.1.0, 0.2.0
+  typed_ips,    // 0.3.0 to 0.4.0: ips[].version
+  untyped_ips,  // 1.0.0, 1.1.0
 };
 
 // `version` must be a supported one.

@@ -12,9 +12,9 @@ namespace {
 // Devices that the kernel makes in every namespace as soon as a tunnel's module is loaded
 // (net.core.fb_tunnels_only_for_init_net). While they are down they connect the pod to nothing.
 bool is_fallback_tunnel(const Link& link) {
-  constexpr std::array<std::string_view, 10> names{
-      "tunl0",  "sit0",     "ip6tnl0",  "gre0",   "gretap0",
-      "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0", "ip6gretap0"};
+  constexpr std::array<std::string_view, 10> names{"tunl0",   "sit0",      "ip6tnl0", "gre0",
+                                                   "gretap0", "erspan0",   "ip_vti0", "ip6_vti0",
+                                                   "ip6gre0", "ip6gretap0"};
   return !link.up && std::find(names.begin(), names.end(), link.name) != names.end();
 }
 

@@ -14,13 +14,13 @@
 namespace sluice::cni {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Command>, 6> commands{{{"ADD", Command::add},
-                                                                        {"DEL", Command::del},
-                                                                        {"CHECK", Command::check},
-                                                                        {"GC", Command::gc},
-                                                                        {"STATUS", Command::status},
-                                                                        {"VERSION",
-                                                                         Command::version}}};
+constexpr std::array<std::pair<std::string_view, Command>, 6> commands{
+    {{"ADD", Command::add},
+     {"DEL", Command::del},
+     {"CHECK", Command::check},
+     {"GC", Command::gc},
+     {"STATUS", Command::status},
+     {"VERSION", Command::version}}};
 constexpr std::size_t ifname_limit = 15;  // IFNAMSIZ - 1
 
 [[noreturn]] void refuse(const std::string& sentence) {
@@ -84,8 +84,9 @@ void check_required(std::initializer_list<Requirement> requirements) {
 }
 
 bool is_true(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
   return text == "1" || text == "true";
 }
 

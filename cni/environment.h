@@ -17,8 +17,9 @@ struct Environment {
   std::string container_id = {};
   std::string netns = {};
   std::string ifname = {};
-  std::map<std::string, std::string> args = {};  // CNI_ARGS; of a key that stands twice the last value
-  bool netns_override = false;              // CNI_NETNS_OVERRIDE is 1 or true
+  std::map<std::string, std::string> args =
+      {};                       // CNI_ARGS; of a key that stands twice the last value
+  bool netns_override = false;  // CNI_NETNS_OVERRIDE is 1 or true
 };
 
 // The value of an environment variable, nullptr if it is unset, as getenv(3).

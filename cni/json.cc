@@ -9,7 +9,9 @@
 namespace sluice::cni {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // The deepest nesting of brackets outside of strings. The parser itself does not recurse, but it
 // would build a value whose printing does.

@@ -36,8 +36,7 @@ std::string read_version(const Json& config) {
   if (text.empty()) return supported_versions().front();
   if (!version_index(text)) {
     throw Error(Code::incompatible_version, "incompatible CNI versions",
-                "config is " + quote(text) + ", plugin supports " +
-                    to_line(supported_versions()));
+                "config is " + quote(text) + ", plugin supports " + to_line(supported_versions()));
   }
   return text;
 }
@@ -45,8 +44,7 @@ std::string read_version(const Json& config) {
 void check_command(Command command, const std::string& version) {
   const auto require = [&](const char* name, const char* oldest) {
     if (at_least(version, oldest)) return;
-    throw Error(Code::incompatible_version,
-                std::string("config version does not allow ") + name,
+    throw Error(Code::incompatible_version, std::string("config version does not allow ") + name,
                 "config is " + quote(version) + ", " + name + " came with " + oldest);
   };
   if (command == Command::check) require("CHECK", "0.4.0");
@@ -62,7 +60,9 @@ const std::vector<std::string>& supported_versions() {
   return versions;
 }
 
-const std::string& current_version() { return supported_versions().back(); }
+const std::string& current_version() {
+  return supported_versions().back();
+}
 
 std::optional<std::size_t> version_index(std::string_view version) {
   const std::vector<std::string>& all = supported_versions();
@@ -76,7 +76,8 @@ bool at_least(std::string_view version, std::string_view oldest) {
 }
 
 Request read_request(Command command, std::string_view text) {
-  Request request{.name = {}, .version = {}, .config = parse_json(text, "the configuration on stdin")};
+  Request request{
+      .name = {}, .version = {}, .config = parse_json(text, "the configuration on stdin")};
   if (request.config.is_null()) request.config = Json::object();
   if (!request.config.is_object()) {
     throw Error(Code::decoding_failure, "the configuration on stdin is not a JSON object");

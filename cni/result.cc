@@ -52,8 +52,8 @@ ResultFormat format_of_unlabelled(const Json& result, ResultFormat assumed) {
 // The runtimes' decoder ignores case: a second spelling would be read in place of ours.
 void set_version(Json& result, const std::string& version) {
   for (auto member = result.begin(); member != result.end();) {
-    member = equal_ignoring_case(member.key(), "cniVersion") ? result.erase(member)
-                                                             : std::next(member);
+    member =
+        equal_ignoring_case(member.key(), "cniVersion") ? result.erase(member) : std::next(member);
   }
   result["cniVersion"] = version;
 }
@@ -84,8 +84,8 @@ bool belongs_to(const Json& interfaces, std::optional<std::int64_t> index,
   const Json& interface = interfaces[static_cast<std::size_t>(*index)];
   const Json* name = find_value(interface, "name");
   const Json* sandbox = find_value(interface, "sandbox");
-  const bool in_sandbox = sandbox != nullptr && sandbox->is_string() &&
-                          !sandbox->get_ref<const std::string&>().empty();
+  const bool in_sandbox =
+      sandbox != nullptr && sandbox->is_string() && !sandbox->get_ref<const std::string&>().empty();
   return in_sandbox && name != nullptr && *name == ifname;
 }
 
@@ -121,8 +121,8 @@ Json previous_result(const Request& request) {
   const Json& result = previous(request);
   const std::string version = version_of(result, request.version);
   const bool labelled = find_value(result, "cniVersion") != nullptr;
-  const ResultFormat from = labelled ? format_of(version)
-                                     : format_of_unlabelled(result, format_of(version));
+  const ResultFormat from =
+      labelled ? format_of(version) : format_of_unlabelled(result, format_of(version));
   Json converted = convert_result(result, from, format_of(request.version));
   set_version(converted, request.version);
   return converted;
@@ -155,9 +155,8 @@ std::string version_document() {
 
 std::string error_document(const std::string& version, Code code, const std::string& message,
                            const std::string& details) {
-  Json document{{"cniVersion", version},
-                {"code", static_cast<unsigned>(code)},
-                {"msg", clipped(message)}};
+  Json document{
+      {"cniVersion", version}, {"code", static_cast<unsigned>(code)}, {"msg", clipped(message)}};
   if (!details.empty()) document["details"] = clipped(details);
   return to_line(document) + "\n";
 }

@@ -46,8 +46,8 @@ struct Wanted {
   std::vector<IpAddress> uncaptured;  // see uncaptured_ipv6
 };
 
-// `ipv6_on_loopback` as in PodNetwork. Throws Error with Code::netns_failure if the interface is not
-// there.
+// `ipv6_on_loopback` as in PodNetwork. Throws Error with Code::netns_failure if the interface is
+// not there.
 Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
                  const RedirectConfig& config, bool ipv6_on_loopback);
 

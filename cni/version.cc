@@ -3,6 +3,8 @@
 
 namespace sluice::cni {
 
-const char* plugin_version() { return SLUICE_VERSION; }
+const char* plugin_version() {
+  return SLUICE_VERSION;
+}
 
 }  // namespace sluice::cni

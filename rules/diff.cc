@@ -35,7 +35,7 @@ class TableDiff {
       compare(chain, other == live_chains.end() ? nullptr : other->second);
     }
     for (const Chain& chain : live->chains) {
-      if (wanted_names.count(chain.name) == 0) unexpected(chain);
+      if (!wanted_names.contains(chain.name)) unexpected(chain);
     }
   }
 
@@ -148,13 +148,13 @@ bool owns_exactly(const TableRules& live, const TableRules& wanted) {
     }
     const auto found = std::find_if(others.begin(), others.end(),
                                     [&](const OwnedRules& o) { return o.chain == chain.name; });
-    const bool same = found == others.end()
-                          ? chain.rules.empty()
-                          : std::equal(found->positions.begin(), found->positions.end(),
-                                       chain.rules.begin(), chain.rules.end(),
-                                       [&](std::size_t position, const Rule& rule) {
-                                         return counterpart->rules[position] == rule;
-                                       });
+    const bool same =
+        found == others.end()
+            ? chain.rules.empty()
+            : std::equal(found->positions.begin(), found->positions.end(), chain.rules.begin(),
+                         chain.rules.end(), [&](std::size_t position, const Rule& rule) {
+                           return counterpart->rules[position] == rule;
+                         });
     if (!same) return false;
     if (found != others.end()) ++others_seen;
   }

@@ -38,7 +38,8 @@ std::string escaped_byte(char c) {
 
 // U+0080 to U+009F and U+2028/U+2029 end a line for some readers.
 bool is_line_breaking(std::string_view sequence) {
-  if (sequence.size() == 2) return sequence[0] == '\xc2' && static_cast<std::uint8_t>(sequence[1]) < 0xa0;
+  if (sequence.size() == 2)
+    return sequence[0] == '\xc2' && static_cast<std::uint8_t>(sequence[1]) < 0xa0;
   return sequence == "\xe2\x80\xa8" || sequence == "\xe2\x80\xa9";
 }
 

@@ -17,11 +17,14 @@ namespace {
 
 constexpr std::uint64_t highest_port = 65535;
 
-int socket_family(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
+int socket_family(Family family) {
+  return family == Family::ipv4 ? AF_INET : AF_INET6;
+}
 
 std::optional<IpAddress> try_parse_address(std::string_view text) {
   // inet_pton(3) takes a C string: a NUL inside would hide what follows it.
-  if (text.empty() || text.size() >= INET6_ADDRSTRLEN || text.find('\0') != std::string_view::npos) {
+  if (text.empty() || text.size() >= INET6_ADDRSTRLEN ||
+      text.find('\0') != std::string_view::npos) {
     return std::nullopt;
   }
   IpAddress address;
@@ -35,7 +38,9 @@ std::optional<IpAddress> try_parse_address(std::string_view text) {
 
 }  // namespace
 
-std::uint8_t address_bits(Family family) { return family == Family::ipv4 ? 32 : 128; }
+std::uint8_t address_bits(Family family) {
+  return family == Family::ipv4 ? 32 : 128;
+}
 
 IpAddress parse_address(std::string_view text) {
   const std::optional<IpAddress> address = try_parse_address(text);

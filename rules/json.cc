@@ -13,7 +13,9 @@ Json with_negation(Json value, bool negated) {
   return value;
 }
 
-Json range(std::uint32_t first, std::uint32_t last) { return {{"first", first}, {"last", last}}; }
+Json range(std::uint32_t first, std::uint32_t last) {
+  return {{"first", first}, {"last", last}};
+}
 
 Json to_json(const PortMatch& match) {
   return with_negation(range(match.ports.first, match.ports.last), match.negated);
@@ -35,7 +37,9 @@ Json to_json(const Interface& interface) {
   return with_negation({{"name", interface.name}}, interface.negated);
 }
 
-Json to_json(const Protocol& protocol) { return static_cast<unsigned>(protocol); }
+Json to_json(const Protocol& protocol) {
+  return static_cast<unsigned>(protocol);
+}
 
 template <class Part>
 void add(Json& object, const char* name, const std::optional<Part>& part) {
@@ -57,14 +61,18 @@ Json to_json(const Match& match) {
                           add(object, "flags", tcp.flags);
                           return {{"tcp", object}};
                         },
-                        [](const Udp& udp) -> Json { return {{"udp", ports_to_json(udp)}}; },
+                        [](const Udp& udp) -> Json {
+                          return {{"udp", ports_to_json(udp)}};
+                        },
                         [](const Owner& owner) -> Json {
                           Json object = Json::object();
                           add(object, "uid", owner.uid);
                           add(object, "gid", owner.gid);
                           return {{"owner", object}};
                         },
-                        [](const Opaque& opaque) -> Json { return {{"opaque", opaque.text}}; },
+                        [](const Opaque& opaque) -> Json {
+                          return {{"opaque", opaque.text}};
+                        },
                     },
                     match);
 }
@@ -74,14 +82,18 @@ Json to_json(const Target& target) {
                         [](const Accept&) -> Json { return "ACCEPT"; },
                         [](const Drop&) -> Json { return "DROP"; },
                         [](const Return&) -> Json { return "RETURN"; },
-                        [](const Jump& jump) -> Json { return {{"jump", jump.chain}}; },
+                        [](const Jump& jump) -> Json {
+                          return {{"jump", jump.chain}};
+                        },
                         [](const Redirect& redirect) -> Json {
                           return {{"redirect", {{"port", redirect.port}}}};
                         },
                         [](const RejectWithTcpReset&) -> Json {
                           return {{"reject", {{"with", "tcp-reset"}}}};
                         },
-                        [](const Opaque& opaque) -> Json { return {{"opaque", opaque.text}}; },
+                        [](const Opaque& opaque) -> Json {
+                          return {{"opaque", opaque.text}};
+                        },
                     },
                     target);
 }

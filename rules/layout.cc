@@ -49,6 +49,8 @@ const std::vector<std::string>& layout_names() {
   return names;
 }
 
-std::string_view layout_name(const Layout& layout) { return layout.name; }
+std::string_view layout_name(const Layout& layout) {
+  return layout.name;
+}
 
 }  // namespace sluice

@@ -47,7 +47,9 @@ auto parse_list(std::string_view text, Parse parse) {
   return list;
 }
 
-bool is_wildcard(std::string_view text) { return trimmed(text) == "*"; }
+bool is_wildcard(std::string_view text) {
+  return trimmed(text) == "*";
+}
 
 void refuse_wildcard(std::string_view element) {
   if (element == "*") throw Error("\"*\" has no meaning here");
@@ -124,19 +126,18 @@ std::vector<std::uint32_t> parse_ids(std::string_view text, std::string_view wha
 }
 
 bool parse_bool(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, bool>, 12> names{
-      {{"1", true},
-       {"t", true},
-       {"T", true},
-       {"TRUE", true},
-       {"true", true},
-       {"True", true},
-       {"0", false},
-       {"f", false},
-       {"F", false},
-       {"FALSE", false},
-       {"false", false},
-       {"False", false}}};
+  constexpr std::array<std::pair<std::string_view, bool>, 12> names{{{"1", true},
+                                                                     {"t", true},
+                                                                     {"T", true},
+                                                                     {"TRUE", true},
+                                                                     {"true", true},
+                                                                     {"True", true},
+                                                                     {"0", false},
+                                                                     {"f", false},
+                                                                     {"F", false},
+                                                                     {"FALSE", false},
+                                                                     {"false", false},
+                                                                     {"False", false}}};
   return find_name(names, text, "true or false");
 }
 

@@ -17,7 +17,7 @@
 namespace sluice {
 
 inline constexpr std::size_t list_length_limit = 8192;
-inline constexpr std::size_t value_size_limit = 256U * 1024;
+inline constexpr std::size_t value_size_limit = std::size_t{256} * 1024;
 
 // "80,443,8000-8100". "*" is refused.
 std::vector<PortRange> parse_ports(std::string_view text);

@@ -43,11 +43,8 @@ Cidr host_cidr(const char* address) {
   return make_cidr(parsed, address_bits(parsed.family));
 }
 
-Cidr localhost(Family family) { return host_cidr(family == Family::ipv4 ? "127.0.0.1" : "::1"); }
-
-// The sidecar reaches the application from this address, so that its traffic can be told apart.
-Cidr passthrough_source(Family family) {
-  return host_cidr(family == Family::ipv4 ? "127.0.0.6" : "::6");
+Cidr localhost(Family family) {
+  return host_cidr(family == Family::ipv4 ? "127.0.0.1" : "::1");
 }
 
 // A prefix of length 0 matches every packet, and the kernel has no other form for that.
@@ -70,6 +67,7 @@ Rule port_rule(Protocol protocol, PortRange ports, Target target) {
 
 std::vector<PortRange> to_ranges(const std::vector<std::uint16_t>& ports) {
   std::vector<PortRange> ranges;
+  ranges.reserve(ports.size());
   for (const std::uint16_t port : ports) ranges.push_back({.first = port, .last = port});
   return ranges;
 }
@@ -99,9 +97,8 @@ class Builder {
     if (!nat) names.insert(names.end(), own.begin(), own.end());
     for (std::string& name : names) {
       const bool builtin = is_builtin_chain(to_.table, name);
-      table_.chains.push_back(
-          {.name = std::move(name),
-           .policy = builtin ? std::optional(Policy::accept) : std::nullopt});
+      table_.chains.push_back({.name = std::move(name),
+                               .policy = builtin ? std::optional(Policy::accept) : std::nullopt});
     }
   }
 
@@ -121,8 +118,7 @@ class Builder {
 
   void capture_chains() {
     if (to_.table == Table::nat) {
-      append(redirect_chain,
-             {.protocol = Protocol::tcp, .target = Redirect{config_.proxy_port}});
+      append(redirect_chain, {.protocol = Protocol::tcp, .target = Redirect{config_.proxy_port}});
       append(inbound_redirect_chain,
              {.protocol = Protocol::tcp, .target = Redirect{config_.inbound_capture_port}});
       return;
@@ -251,44 +247,10 @@ class Builder {
   TableRules table_;
 };
 
-bool captures_inbound(const RedirectConfig& config) {
-  return config.include_inbound_ports.all || !config.include_inbound_ports.list.empty();
-}
-
 }  // namespace
 
-bool is_usable_ipv6(const IpAddress& address) {
-  return address.family == Family::ipv6 && !is_loopback(address) && !is_link_local(address) &&
-         !is_multicast(address);
-}
-
-FamilyAction ipv6_action(const RedirectConfig& config, const PodNetwork& pod) {
-  switch (config.ipv6) {
-    case Ipv6Policy::always:
-      return FamilyAction::redirect;
-    case Ipv6Policy::never:
-      return FamilyAction::none;
-    case Ipv6Policy::block:
-    case Ipv6Policy::automatic:
-      break;
-  }
-  if (config.dual_stack) return FamilyAction::redirect;
-  const auto first = std::find_if(
-      pod.addresses.begin(), pod.addresses.end(),
-      [](const IpAddress& a) { return !is_loopback(a) && !is_link_local(a) && !is_multicast(a); });
-  if (first != pod.addresses.end() && first->family == Family::ipv6) return FamilyAction::redirect;
-  return config.ipv6 == Ipv6Policy::block ? FamilyAction::block : FamilyAction::none;
-}
-
-std::vector<IpAddress> uncaptured_ipv6(const RedirectConfig& config, const PodNetwork& pod) {
-  std::vector<IpAddress> leaking;
-  if (config.mode == InterceptionMode::none || config.ipv6 != Ipv6Policy::automatic ||
-      ipv6_action(config, pod) != FamilyAction::none) {
-    return leaking;
-  }
-  std::copy_if(pod.addresses.begin(), pod.addresses.end(), std::back_inserter(leaking),
-               is_usable_ipv6);
-  return leaking;
+Cidr passthrough_source(Family family) {
+  return host_cidr(family == Family::ipv4 ? "127.0.0.6" : "::6");
 }
 
 Ruleset redirect_ruleset(const RedirectConfig& config, Family family, FamilyAction action) {
@@ -297,21 +259,6 @@ Ruleset redirect_ruleset(const RedirectConfig& config, Family family, FamilyActi
   }
   const Interceptor& to = action == FamilyAction::block ? blocking : redirecting;
   return Builder(config, family, to).build();
-}
-
-Interception interception(const RedirectConfig& config, const PodNetwork& pod) {
-  Interception all;
-  if (config.mode == InterceptionMode::none) return all;
-  const FamilyAction ipv6 = ipv6_action(config, pod);
-  all.rulesets.push_back(redirect_ruleset(config, Family::ipv4));
-  if (ipv6 != FamilyAction::none) {
-    all.rulesets.push_back(redirect_ruleset(config, Family::ipv6, ipv6));
-  }
-  if (ipv6 == FamilyAction::redirect && captures_inbound(config) && pod.ipv6_on_loopback) {
-    all.loopback_addresses.push_back(passthrough_source(Family::ipv6));
-  }
-  all.ipv6_required = std::any_of(pod.addresses.begin(), pod.addresses.end(), is_usable_ipv6);
-  return all;
 }
 
 }  // namespace sluice

@@ -101,6 +101,10 @@ FamilyAction ipv6_action(const RedirectConfig& config, const PodNetwork& pod);
 // leaves IPv6 alone. Empty for every other setting: it was asked for.
 std::vector<IpAddress> uncaptured_ipv6(const RedirectConfig& config, const PodNetwork& pod);
 
+// The sidecar reaches the application from this address, 127.0.0.6/32 or ::6/128, so that its
+// traffic can be told apart.
+Cidr passthrough_source(Family family);
+
 // The rules of one family. Mode none and action none give a Ruleset without tables.
 Ruleset redirect_ruleset(const RedirectConfig& config, Family family,
                          FamilyAction action = FamilyAction::redirect);

@@ -59,7 +59,9 @@ std::optional<Table> parse_table(const std::string& name) {
   return std::nullopt;
 }
 
-const char* to_string(Family family) { return family == Family::ipv4 ? "IPv4" : "IPv6"; }
+const char* to_string(Family family) {
+  return family == Family::ipv4 ? "IPv4" : "IPv6";
+}
 
 const TableRules* find_table(const Ruleset& ruleset, Table table) {
   const auto found = std::find_if(ruleset.tables.begin(), ruleset.tables.end(),

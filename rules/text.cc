@@ -8,7 +8,9 @@
 namespace sluice {
 namespace {
 
-const char* negation(bool negated) { return negated ? " !" : ""; }
+const char* negation(bool negated) {
+  return negated ? " !" : "";
+}
 
 std::string to_string(PortRange ports) {
   if (ports.first == ports.last) return std::to_string(ports.first);
@@ -61,8 +63,8 @@ std::string to_string(const Match& match) {
   return std::visit(
       Overloaded{
           [](const Tcp& tcp) {
-            std::string text = " -m tcp" + option("sport", tcp.source) +
-                               option("dport", tcp.destination);
+            std::string text =
+                " -m tcp" + option("sport", tcp.source) + option("dport", tcp.destination);
             if (tcp.flags) {
               text += std::string(negation(tcp.flags->negated)) + " --tcp-flags " +
                       tcp_flag_names(tcp.flags->mask) + " " + tcp_flag_names(tcp.flags->compare);

@@ -85,7 +85,7 @@ class SaveParser {
 
   // iptables-save declares all chains before the first rule, so a jump's chain is known here.
   void append_rule(const Words& words, std::size_t chain) {
-    if (chains_.count(words[chain]) == 0) {
+    if (!chains_.contains(words[chain])) {
       throw Error("chain " + quote(words[chain]) + " is not declared");
     }
     rules_[words[chain]].push_back(parse_rule(words, chain + 1, chains_));

@@ -31,8 +31,8 @@ std::optional<Protocol> parse_protocol(const std::string& name) {
   for (const auto& [text, protocol] : names) {
     if (name == text) return protocol;
   }
-  const bool number = std::all_of(name.begin(), name.end(),
-                                  [](char c) { return c >= '0' && c <= '9'; });
+  const bool number =
+      std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!number) return std::nullopt;
   return static_cast<Protocol>(parse_decimal(name, 255, "protocol"));
 }
@@ -171,7 +171,7 @@ Target parse_target(const std::string& name, const Words& options,
     if (name == "ACCEPT") return Accept{};
     if (name == "DROP") return Drop{};
     if (name == "RETURN") return Return{};
-    if (chains.count(name) != 0) return Jump{name};
+    if (chains.contains(name)) return Jump{name};
   }
   const bool one_port = options.size() == 2 && options[0] == "--to-ports" &&
                         options[1].find('-') == std::string::npos;

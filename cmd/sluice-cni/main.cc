@@ -16,7 +16,7 @@ namespace {
 using namespace sluice;  // NOLINT(google-build-using-namespace): a main file, nothing includes it
 
 // Annotations are at most 256 KiB, six times that when escaped; everything else is small.
-constexpr std::size_t stdin_limit = 64U * 1024 * 1024;
+constexpr std::size_t stdin_limit = std::size_t{64} * 1024 * 1024;
 
 std::string read_stdin() {
   try {

@@ -21,7 +21,7 @@
 namespace sluice::cmd {
 namespace {
 
-constexpr std::size_t input_limit = 64U * 1024 * 1024;
+constexpr std::size_t input_limit = std::size_t{64} * 1024 * 1024;
 
 std::string read_file(const std::string& path) {
   if (path == "-") return read_all(STDIN_FILENO, input_limit, "stdin");
@@ -50,8 +50,8 @@ Input from_cni_stdin() {
   Input input{.decision = cni::decide(config, pod),
               .subject = "pod " + quote(pod.name_space + "/" + pod.name),
               .addresses = {}};
-  input.addresses = cni::addresses_of(cni::previous_result(request),
-                                      ifname == nullptr ? "eth0" : ifname);
+  input.addresses =
+      cni::addresses_of(cni::previous_result(request), ifname == nullptr ? "eth0" : ifname);
   input.addresses_known = !input.addresses.empty();
   return input;
 }
@@ -72,8 +72,8 @@ void apply_flags(const InputOptions& options, RedirectConfig& config) {
 }  // namespace
 
 void add_input_options(CLI::App& app, InputOptions& options) {
-  auto* manifest = app.add_option("-f,--filename", options.manifest,
-                                  "a Pod manifest, YAML or JSON; - is stdin");
+  auto* manifest =
+      app.add_option("-f,--filename", options.manifest, "a Pod manifest, YAML or JSON; - is stdin");
   app.add_flag("--cni-stdin", options.cni_stdin,
                "stdin is what a runtime sends to the plugin (with CNI_ARGS and CNI_IFNAME in the "
                "environment, if set)")
@@ -83,7 +83,8 @@ void add_input_options(CLI::App& app, InputOptions& options) {
     const cni::Setting& setting = cni::settings()[i];
     const auto store = [&options, i](const std::string& text) { options.settings[i] = text; };
     if (setting.type == cni::SettingType::boolean) {
-      app.add_flag_callback(setting.flag, [store] { store("true"); }, setting.help);
+      app.add_flag_callback(
+          setting.flag, [store] { store("true"); }, setting.help);
     } else {
       app.add_option_function<std::string>(setting.flag, store, setting.help)->expected(1);
     }

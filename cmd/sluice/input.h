@@ -28,8 +28,8 @@ struct InputOptions {
 
 struct Input {
   cni::Decision decision;
-  std::string subject;                // who, for messages
-  std::vector<IpAddress> addresses;   // of the pod, as far as the input tells
+  std::string subject;               // who, for messages
+  std::vector<IpAddress> addresses;  // of the pod, as far as the input tells
   bool addresses_known = false;
 };
 

@@ -69,8 +69,7 @@ Json parse_manifest(const std::string& text) {
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.size() != 1) {
-      throw Error("the manifest holds " + std::to_string(documents.size()) +
-                  " documents, not one");
+      throw Error("the manifest holds " + std::to_string(documents.size()) + " documents, not one");
     }
     return Converter().convert(documents.front());
   } catch (const YAML::Exception& error) {

@@ -61,8 +61,7 @@ Interception wanted_in(PodNamespace& pod, const Input& input) {
   const std::vector<Link> links = pod.links();
   PodNetwork network{.addresses = input.addresses};
   for (const Link& link : links) {
-    network.addresses.insert(network.addresses.end(), link.addresses.begin(),
-                             link.addresses.end());
+    network.addresses.insert(network.addresses.end(), link.addresses.begin(), link.addresses.end());
   }
   network.ipv6_on_loopback = pod.loopback_has_ipv6();
   const RedirectConfig& config = input.decision.config;
@@ -115,16 +114,14 @@ void run_read(const Options& options) {
 int run_check(const Options& options) {
   const Input input = read_input(options.input);
   const std::unique_ptr<PodNamespace> pod = open_netns(options);
-  const std::vector<Difference> differences =
-      diff(wanted_in(*pod, input), pod->backend().read());
+  const std::vector<Difference> differences = diff(wanted_in(*pod, input), pod->backend().read());
   std::string text;
   for (const Difference& difference : differences) text += to_string(difference) + "\n";
   print_lines(text);
   return differences.empty() ? 0 : exit_different;
 }
 
-CLI::App* add_command(CLI::App& app, const char* name, const char* description,
-                      Options& options) {
+CLI::App* add_command(CLI::App& app, const char* name, const char* description, Options& options) {
   CLI::App* command = app.add_subcommand(name, description);
   command->add_option("--netns", options.netns, "path of the network namespace")->required();
   return command;

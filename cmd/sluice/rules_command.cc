@@ -32,8 +32,8 @@ FamilyAction ipv6_action_of(const Input& input) {
 void print_rules(const Options& options) {
   const Input input = read_input(options.input);
   if (!input.decision.redirect) {
-    write_all(STDERR_FILENO, "sluice: " + input.subject +
-                                 " is not redirected: " + input.decision.reason + "\n");
+    write_all(STDERR_FILENO,
+              "sluice: " + input.subject + " is not redirected: " + input.decision.reason + "\n");
     return;
   }
   const RedirectConfig& config = input.decision.config;

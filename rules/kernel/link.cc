@@ -37,7 +37,7 @@ int request(const Fd& socket, unsigned long what, const std::string& name, ifreq
 }
 
 std::optional<IpAddress> primary_ipv4(const Fd& socket, const std::string& name) {
-  ifreq interface{};
+  ifreq interface {};
   if (request(socket, SIOCGIFADDR, name, interface) != 0) return std::nullopt;
   sockaddr_in in{};
   std::memcpy(&in, &interface.ifr_addr, sizeof in);
@@ -117,7 +117,7 @@ std::vector<Link> list_links() {
 std::optional<Link> find_link(const std::string& name) {
   const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) throw Error(errno, "open a socket in the network namespace");
-  ifreq interface{};
+  ifreq interface {};
   const int errnum = request(socket, SIOCGIFFLAGS, name, interface);
   if (errnum == ENODEV) return std::nullopt;
   if (errnum != 0) throw Error(errnum, "look up interface " + quote(name));
@@ -147,8 +147,12 @@ std::vector<Cidr> ipv6_addresses(const std::string& name) {
   return all;
 }
 
-AddressChange add_loopback_address(const Cidr& cidr) { return change_address(cidr, true); }
+AddressChange add_loopback_address(const Cidr& cidr) {
+  return change_address(cidr, true);
+}
 
-AddressChange remove_loopback_address(const Cidr& cidr) { return change_address(cidr, false); }
+AddressChange remove_loopback_address(const Cidr& cidr) {
+  return change_address(cidr, false);
+}
 
 }  // namespace sluice::kernel

@@ -57,8 +57,7 @@ TableRules owned_part(Family family, const TableRules& live) {
 // deleted.
 void erase_owned(XtTable& snapshot, const TableRules& live) {
   for (const OwnedRules& found : owned_rules(live)) {
-    for (auto position = found.positions.rbegin(); position != found.positions.rend();
-         ++position) {
+    for (auto position = found.positions.rbegin(); position != found.positions.rend(); ++position) {
       snapshot.delete_rule(found.chain, *position);
     }
   }
@@ -102,12 +101,13 @@ class Application {
   // Puts back what was there before, as far as that is possible; returns what could not be.
   Notices roll_back() {
     Notices failures;
-    for (auto done = done_.rbegin(); done != done_.rend(); ++done) {
+    for (; !done_.empty(); done_.pop_back()) {
+      const Done& done = done_.back();
       try {
-        replace_table(done->family, done->previous, false);
+        replace_table(done.family, done.previous, false);
       } catch (const std::exception& failure) {
-        failures.push_back(std::string("could not put back ") + to_string(done->family) +
-                           " table " + to_string(done->previous.table) + ": " + failure.what());
+        failures.push_back(std::string("could not put back ") + to_string(done.family) + " table " +
+                           to_string(done.previous.table) + ": " + failure.what());
       }
     }
     try {
@@ -233,7 +233,9 @@ Notices Xtables::apply(const Interception& wanted) {
   return notices;
 }
 
-Notices Xtables::remove() { return apply({}); }
+Notices Xtables::remove() {
+  return apply({});
+}
 
 Interception Xtables::read() {
   Interception all;

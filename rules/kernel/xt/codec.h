@@ -37,7 +37,7 @@ template <class Info>
 std::optional<Info> read_payload(const Payload& payload, std::uint8_t revision) {
   static_assert(std::is_trivially_copyable_v<Info>);
   if (payload.revision != revision || payload.bytes.size() < sizeof(Info)) return std::nullopt;
-  Info info;
+  Info info{};
   std::memcpy(&info, payload.bytes.data(), sizeof info);
   return info;
 }

@@ -105,18 +105,17 @@ Payload encode_target(const Target& target, Family family) {
   const auto standard = [](const std::string& name) {
     return Payload{.name = name, .revision = 0, .bytes = std::vector<std::uint8_t>(verdict_size)};
   };
-  return std::visit(
-      Overloaded{
-          [&](const Accept&) { return standard("ACCEPT"); },
-          [&](const Drop&) { return standard("DROP"); },
-          [&](const Return&) { return standard("RETURN"); },
-          [&](const Jump& jump) { return standard(jump.chain); },
-          [](const Opaque& opaque) -> Payload {
-            throw Error("target " + quote(opaque.text) + " cannot be written");
-          },
-          [&](const auto& extension) { return encode(extension, family); },
-      },
-      target);
+  return std::visit(Overloaded{
+                        [&](const Accept&) { return standard("ACCEPT"); },
+                        [&](const Drop&) { return standard("DROP"); },
+                        [&](const Return&) { return standard("RETURN"); },
+                        [&](const Jump& jump) { return standard(jump.chain); },
+                        [](const Opaque& opaque) -> Payload {
+                          throw Error("target " + quote(opaque.text) + " cannot be written");
+                        },
+                        [&](const auto& extension) { return encode(extension, family); },
+                    },
+                    target);
 }
 
 template <class Traits>
@@ -165,9 +164,8 @@ std::optional<Interface> load_interface(const char (&name)[IFNAMSIZ],
 }
 
 template <class Address>
-std::optional<AddressMatch> load_address(Family family, const Address& address,
-                                         const Address& mask, bool negated,
-                                         std::vector<Match>& unknown) {
+std::optional<AddressMatch> load_address(Family family, const Address& address, const Address& mask,
+                                         bool negated, std::vector<Match>& unknown) {
   IpAddress parsed{.family = family, .bytes = {}};
   IpAddress bits{.family = family, .bytes = {}};
   std::memcpy(parsed.bytes.data(), &address, sizeof address);

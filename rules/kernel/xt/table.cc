@@ -81,8 +81,8 @@ class LibiptcTable : public XtTable {
     const std::string name = table_name(Api::family, table);
     if (!says_unsupported(errnum)) throw Error(errnum, "open " + name);
     const char* tool = Api::family == Family::ipv4 ? "iptable_" : "ip6table_";
-    throw unsupported("the kernel does not offer " + name + " (module " + tool +
-                      to_string(table) + "): " + std::generic_category().message(errnum));
+    throw unsupported("the kernel does not offer " + name + " (module " + tool + to_string(table) +
+                      "): " + std::generic_category().message(errnum));
   }
 
   TableRules read() override {
@@ -130,8 +130,8 @@ class LibiptcTable : public XtTable {
   void check(int done, const char* doing, const std::string& chain) const {
     if (done != 0) return;
     const int errnum = errno;
-    throw Error(errnum, std::string(doing) + " " + quote(chain) + " of " +
-                            table_name(Api::family, table_));
+    throw Error(errnum,
+                std::string(doing) + " " + quote(chain) + " of " + table_name(Api::family, table_));
   }
 
   Chain read_chain(const char* name) {
