@@ -13,6 +13,10 @@ void redirect(const Call& call, const Json& previous, const RedirectConfig& conf
   for (const std::string& notice : pod->backend().apply(wanted.interception)) {
     log(outcome, LogLevel::warn, subject(call) + ": " + notice);
   }
+  if (!wanted.address_known && config.ipv6 == Ipv6Policy::automatic && !config.dual_stack) {
+    log(outcome, LogLevel::warn,
+        subject(call) + " has no address yet: IPv6 is not redirected, should one come");
+  }
   for (const IpAddress& address : wanted.uncaptured) {
     log(outcome, LogLevel::warn,
         subject(call) + ": traffic of address " + to_string(address) +

@@ -10,6 +10,7 @@
 
 #include "cni/code.h"
 #include "rules/error.h"
+#include "rules/parse.h"
 
 namespace sluice::cni {
 namespace {
@@ -38,10 +39,6 @@ Command parse_command(const std::string& text) {
     if (text == name) return command;
   }
   refuse("unknown CNI_COMMAND: " + quote(text));
-}
-
-bool is_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
 // The Unicode White_Space characters beyond ASCII, in UTF-8; the reference implementation refuses

@@ -35,8 +35,8 @@ std::size_t nesting(std::string_view text) {
   return deepest;
 }
 
-// The library's message without its "[json.exception...]" tag, and without what it read: that may
-// be secret, long and in any encoding.
+// Where the library stopped. Its own message quotes what it read, which may be secret, long and in
+// any encoding.
 std::string reason(const Json::parse_error& error) {
   return "at byte " + std::to_string(error.byte);
 }

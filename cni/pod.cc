@@ -71,14 +71,14 @@ std::string reason_in_status(const std::string& text) {
   } catch (const Error&) {
     return "";
   }
-  std::vector<std::string> names = injected_names(status, "initContainers");
   const std::vector<std::string> containers = injected_names(status, "containers");
+  std::vector<std::string> names = injected_names(status, "initContainers");
   names.insert(names.end(), containers.begin(), containers.end());
   const auto has = [&](const char* name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
   if (has(init_container)) return "the init container istio-init redirects it";
-  if (!names.empty() && !has(sidecar_container)) return "no container istio-proxy is injected";
+  if (!containers.empty() && !has(sidecar_container)) return "no container istio-proxy is injected";
   return "";
 }
 

@@ -2,13 +2,46 @@
 #include "cni/verbs.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include "cni/code.h"
 #include "cni/result.h"
 #include "rules/error.h"
+#include "rules/ownership.h"
 
 namespace sluice::cni {
+namespace {
+
+// Rules belong to the namespace: what the ADD of another network decided for IPv6 must not be
+// undone by the ADD of a second one whose first address happens to be IPv4.
+bool another_network_redirects_ipv6(PodNamespace& pod, const std::string& ifname) {
+  for (const Ruleset& ruleset : pod.backend().read().rulesets) {
+    if (ruleset.family != Family::ipv6) continue;
+    const Ruleset ours = owned(ruleset);
+    if (find_table(ours, Table::nat) == nullptr) return false;
+    return is_connected_otherwise(pod.links(), ifname);
+  }
+  return false;
+}
+
+// Devices that the kernel makes in every namespace as soon as a tunnel's module is loaded
+// (net.core.fb_tunnels_only_for_init_net). While they are down they connect the pod to nothing.
+bool is_fallback_tunnel(const Link& link) {
+  constexpr std::array<std::string_view, 10> names{"tunl0",   "sit0",      "ip6tnl0", "gre0",
+                                                   "gretap0", "erspan0",   "ip_vti0", "ip6_vti0",
+                                                   "ip6gre0", "ip6gretap0"};
+  return !link.up && std::find(names.begin(), names.end(), link.name) != names.end();
+}
+
+}  // namespace
+
+bool is_connected_otherwise(const std::vector<Link>& links, const std::string& ifname) {
+  return std::any_of(links.begin(), links.end(), [&](const Link& link) {
+    return !link.loopback && link.name != ifname && !is_fallback_tunnel(link);
+  });
+}
 
 std::unique_ptr<PodNamespace> open_namespace(const Call& call) {
   const std::string& path = call.environment.netns;
@@ -39,8 +72,15 @@ Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
     auto& known = network.addresses;
     if (std::find(known.begin(), known.end(), address) == known.end()) known.push_back(address);
   }
-  return {.interception = interception(config, network),
-          .uncaptured = uncaptured_ipv6(config, network)};
+  RedirectConfig effective = config;
+  if (ipv6_action(config, network) != FamilyAction::redirect &&
+      another_network_redirects_ipv6(pod, ifname)) {
+    effective.dual_stack = true;
+  }
+  return {.interception = interception(effective, network),
+          .uncaptured = uncaptured_ipv6(effective, network),
+          .address_known = std::any_of(network.addresses.begin(), network.addresses.end(),
+                                       [](const IpAddress& a) { return !is_link_local(a); })};
 }
 
 std::string subject(const Call& call) {

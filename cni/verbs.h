@@ -39,11 +39,15 @@ void status(const Call& call, Outcome& outcome);
 // Code::invalid_environment if it is none, or is our own without CNI_NETNS_OVERRIDE.
 std::unique_ptr<PodNamespace> open_namespace(const Call& call);
 
+// Whether an interface other than `ifname` connects the pod to anything.
+bool is_connected_otherwise(const std::vector<Link>& links, const std::string& ifname);
+
 // What the configuration asks for in `pod`, whose addresses come from the previous result, then
 // from the interface.
 struct Wanted {
   Interception interception;
   std::vector<IpAddress> uncaptured;  // see uncaptured_ipv6
+  bool address_known = false;         // of either family, other than link-local
 };
 
 // `ipv6_on_loopback` as in PodNetwork. Throws Error with Code::netns_failure if the interface is
@@ -51,7 +55,7 @@ struct Wanted {
 Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
                  const RedirectConfig& config, bool ipv6_on_loopback);
 
-// "pod demo/web-0", or "container ID" outside of Kubernetes.
+// `pod "demo/web-0"`, or `container "ID"` outside of Kubernetes.
 std::string subject(const Call& call);
 
 void log(Outcome& outcome, LogLevel level, std::string text);

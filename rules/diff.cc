@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "rules/error.h"
 #include "rules/ownership.h"
 #include "rules/text.h"
 
@@ -115,7 +116,7 @@ void diff_addresses(const Interception& wanted, const Interception& live, Differ
 std::string to_string(const Difference& difference) {
   const auto rule = [&](const char* what) {
     return std::string(what) + ": " + to_string(difference.family) + " " +
-           to_string(difference.table) + ": " + difference.text;
+           to_string(difference.table) + ": " + printable(difference.text);
   };
   switch (difference.kind) {
     case DifferenceKind::missing_chain:
@@ -134,11 +135,11 @@ std::string to_string(const Difference& difference) {
   return difference.text;
 }
 
-bool owns_exactly(const TableRules& live, const TableRules& wanted) {
+bool owns_exactly(const TableRules& live, const TableRules& wanted, const TableRules* written) {
   std::size_t chains_unseen = 0;
   for (const Chain& chain : live.chains) chains_unseen += is_owned_chain(chain.name) ? 1U : 0U;
   std::size_t others_seen = 0;
-  const std::vector<OwnedRules> others = owned_rules(live);
+  const std::vector<OwnedRules> others = owned_rules(live, written);
   for (const Chain& chain : wanted.chains) {
     const Chain* counterpart = find_chain(live, chain.name);
     if (is_owned_chain(chain.name)) {
@@ -175,7 +176,7 @@ Differences diff(const Interception& wanted, const Interception& live) {
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     const Ruleset none{.family = family};
     const Ruleset& asked = ruleset_of(wanted, family, none);
-    const Ruleset ours = owned(ruleset_of(live, family, none));
+    const Ruleset ours = owned(ruleset_of(live, family, none), &asked);
     if (family == Family::ipv6 && !wanted.ipv6_required && ours.tables.empty()) continue;
     const Differences part = diff(asked, ours);
     found.insert(found.end(), part.begin(), part.end());

@@ -36,8 +36,9 @@ struct Difference {
 // One line, as `missing: IPv4 nat: -A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN`.
 std::string to_string(const Difference& difference);
 
-// Whether what is ours in the live table (owned() of it) is exactly `wanted`.
-bool owns_exactly(const TableRules& live, const TableRules& wanted);
+// Whether what is ours in the live table, owned_rules(live, written), is exactly `wanted`.
+bool owns_exactly(const TableRules& live, const TableRules& wanted,
+                  const TableRules* written = nullptr);
 
 // What `live` lacks of `wanted` and what it has beyond it, table by table and chain by chain.
 // Nothing is left out of `live`: reduce it with owned() to compare with a live namespace. Both

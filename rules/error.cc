@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t quoted_length_limit = 100;
 
 // The length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none
-// (RFC 3629 table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF).
+// (The Unicode Standard, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF).
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t lead = byte(0);
@@ -43,6 +43,26 @@ bool is_line_breaking(std::string_view sequence) {
   return sequence == "\xe2\x80\xa8" || sequence == "\xe2\x80\xa9";
 }
 
+// The first `limit` characters of `text`, "..." for the rest; those that would not print are shown
+// as bytes, those in `special` get a backslash.
+std::string escaped(std::string_view text, std::size_t limit, std::string_view special) {
+  std::string out;
+  for (std::size_t shown = 0; !text.empty(); ++shown) {
+    if (shown == limit) return out + "...";
+    const std::size_t length = utf8_length(text);
+    const std::string_view sequence = text.substr(0, length == 0 ? 1 : length);
+    const auto lead = static_cast<std::uint8_t>(sequence[0]);
+    if (length == 0 || lead < 0x20 || lead == 0x7f || is_line_breaking(sequence)) {
+      for (const char c : sequence) out += escaped_byte(c);
+    } else {
+      if (special.find(sequence) != std::string_view::npos) out += '\\';
+      out += sequence;
+    }
+    text.remove_prefix(sequence.size());
+  }
+  return out;
+}
+
 }  // namespace
 
 Error::Error(int errnum, std::string_view doing)
@@ -55,27 +75,12 @@ Error::Error(std::error_code code, const std::string& sentence, std::string deta
 Error::Error(const std::string& sentence)
     : Error(std::make_error_code(std::errc::invalid_argument), sentence) {}
 
+std::string printable(std::string_view text) {
+  return escaped(text, text.size(), "");
+}
+
 std::string quote(std::string_view text) {
-  std::string out = "\"";
-  std::size_t shown = 0;
-  while (!text.empty()) {
-    if (shown == quoted_length_limit) {
-      out += "...";
-      break;
-    }
-    const std::size_t length = utf8_length(text);
-    const std::string_view sequence = text.substr(0, length == 0 ? 1 : length);
-    const auto lead = static_cast<std::uint8_t>(sequence[0]);
-    if (length == 0 || lead < 0x20 || lead == 0x7f || is_line_breaking(sequence)) {
-      for (const char c : sequence) out += escaped_byte(c);
-    } else {
-      if (sequence == "\"" || sequence == "\\") out += '\\';
-      out += sequence;
-    }
-    text.remove_prefix(sequence.size());
-    ++shown;
-  }
-  return out + '"';
+  return '"' + escaped(text, quoted_length_limit, "\"\\") + '"';
 }
 
 }  // namespace sluice

@@ -32,6 +32,10 @@ class Error : public std::runtime_error {
   std::string details_;
 };
 
+// `text` with control characters and ill-formed UTF-8 shown as \xNN and nothing cut off: what a
+// pod's own processes may have written into its tables, fit for one line of a log.
+std::string printable(std::string_view text);
+
 // `text` in double quotes, fit for a one-line message: at most 100 characters are kept ("..."
 // stands for the rest), control characters and ill-formed UTF-8 are shown as \xNN, a quote and a
 // backslash are escaped.

@@ -83,7 +83,7 @@ Json to_json(const Target& target) {
                         [](const Drop&) -> Json { return "DROP"; },
                         [](const Return&) -> Json { return "RETURN"; },
                         [](const Jump& jump) -> Json {
-                          return {{"jump", jump.chain}};
+                          return {{jump.go_to ? "goto" : "jump", jump.chain}};
                         },
                         [](const Redirect& redirect) -> Json {
                           return {{"redirect", {{"port", redirect.port}}}};

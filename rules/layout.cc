@@ -49,8 +49,4 @@ const std::vector<std::string>& layout_names() {
   return names;
 }
 
-std::string_view layout_name(const Layout& layout) {
-  return layout.name;
-}
-
 }  // namespace sluice

@@ -83,8 +83,17 @@ void add_range(Positions& positions, std::size_t end, std::size_t length) {
   for (std::size_t i = end - length; i < end; ++i) positions.push_back(i);
 }
 
+// The interfaces that were excluded, the last one first; nothing if that cannot be told.
+std::optional<Interfaces> written_interfaces(const TableRules* written) {
+  const Chain* out = written == nullptr ? nullptr : find_chain(*written, "OUTPUT");
+  const std::optional<std::size_t> jump = out == nullptr ? std::nullopt : first_owned_jump(*out);
+  if (!jump) return std::nullopt;
+  return leading_run(interfaces_before(*out, *jump));
+}
+
 // Adds the interface RETURN rules to what is ours in PREROUTING and OUTPUT.
-void add_interface_returns(const TableRules& table, Positions& prerouting, Positions& output) {
+void add_interface_returns(const TableRules& table, const TableRules* written,
+                           Positions& prerouting, Positions& output) {
   const Chain* in = find_chain(table, "PREROUTING");
   const Chain* out = find_chain(table, "OUTPUT");
   if (in == nullptr || out == nullptr) return;
@@ -102,6 +111,10 @@ void add_interface_returns(const TableRules& table, Positions& prerouting, Posit
     const auto [begin, agreeing] = longest_prefix(out_run, interfaces_before(*in, in_end));
     in_end -= begin;
     length = agreeing;
+  }
+  if (const std::optional<Interfaces> known = written_interfaces(written)) {
+    const std::size_t agreeing = std::min(common_prefix(out_run, *known), length);
+    if (agreeing == known->size()) length = agreeing;
   }
   add_range(prerouting, in_end, length);
   add_range(output, *out_end, length);
@@ -121,10 +134,12 @@ bool is_owned_address(const IpAddress& address) {
   return address == passthrough;
 }
 
-std::vector<OwnedRules> owned_rules(const TableRules& table) {
+std::vector<OwnedRules> owned_rules(const TableRules& table, const TableRules* written) {
   Positions prerouting;
   Positions output;
-  if (table.table == Table::nat) add_interface_returns(table, prerouting, output);
+  if (table.table == Table::nat) {
+    add_interface_returns(table, written, prerouting, output);
+  }
   std::vector<OwnedRules> all;
   for (const Chain& chain : table.chains) {
     if (is_owned_chain(chain.name)) continue;
@@ -140,19 +155,20 @@ std::vector<OwnedRules> owned_rules(const TableRules& table) {
   return all;
 }
 
-Ruleset owned(const Ruleset& live) {
+Ruleset owned(const Ruleset& live, const Ruleset* written) {
   Ruleset ours{.family = live.family};
   for (const TableRules& table : live.tables) {
-    const std::vector<OwnedRules> in_other_chains = owned_rules(table);
+    const std::vector<OwnedRules> in_other_chains =
+        owned_rules(table, written == nullptr ? nullptr : find_table(*written, table.table));
+    auto found = in_other_chains.begin();
     TableRules part{.table = table.table};
     for (const Chain& chain : table.chains) {
       if (is_owned_chain(chain.name)) part.chains.push_back(chain);
-      for (const OwnedRules& found : in_other_chains) {
-        if (found.chain != chain.name) continue;
-        Chain reduced{.name = chain.name, .policy = chain.policy};
-        for (const std::size_t i : found.positions) reduced.rules.push_back(chain.rules[i]);
-        part.chains.push_back(std::move(reduced));
-      }
+      if (found == in_other_chains.end() || found->chain != chain.name) continue;
+      Chain reduced{.name = chain.name, .policy = chain.policy};
+      for (const std::size_t i : found->positions) reduced.rules.push_back(chain.rules[i]);
+      part.chains.push_back(std::move(reduced));
+      ++found;
     }
     if (!part.chains.empty()) ours.tables.push_back(std::move(part));
   }

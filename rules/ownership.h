@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which part of a live rule set is Sluice's. It is told from the rules alone, because the one who
 // removes need not know the configuration that wrote them:
-//  - the chains with Istio's names, and every rule anywhere that jumps to one of them;
+//  - the chains with Istio's names, and every rule anywhere that jumps or goes to one of them;
 //  - in nat's PREROUTING and OUTPUT, the RETURN rules of excluded interfaces: the layouts write the
 //    same interfaces in the same order into both chains, right before the jump. What stands there
 //    in both chains alike is ours; a rule of the same shape elsewhere, or in one chain only, is
-//    somebody else's;
+//    somebody else's. Where it is known what was written last, exactly that is ours and not what
+//    happens to stand before it. In doubt a rule is ours: one of ours left behind opens the pod;
 //  - ::6/128 on lo, which nothing but a sidecar's passthrough uses.
 #pragma once
 
@@ -28,11 +29,12 @@ struct OwnedRules {
   std::vector<std::size_t> positions;
 };
 
-// One entry for each chain that is not ours but holds rules of ours.
-std::vector<OwnedRules> owned_rules(const TableRules& table);
+// One entry for each chain that is not ours but holds rules of ours, in the order of the table's
+// chains. `written` is the same table as it was written last, nullptr if that is not known.
+std::vector<OwnedRules> owned_rules(const TableRules& table, const TableRules* written = nullptr);
 
 // Our part of `live`: our chains whole, other chains reduced to our rules and left out if none
 // remain. A table without anything of ours is left out.
-Ruleset owned(const Ruleset& live);
+Ruleset owned(const Ruleset& live, const Ruleset* written = nullptr);
 
 }  // namespace sluice

@@ -65,10 +65,6 @@ Cidr parse_cidr_element(std::string_view element) {
   return parse_cidr(element);
 }
 
-bool is_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 std::string parse_interface(std::string_view element) {
   if (element.size() > interface_name_limit) {
     throw Error("interface " + quote(element) + " is longer than 15 bytes");
@@ -93,6 +89,10 @@ Value find_name(const std::array<std::pair<std::string_view, Value>, n>& names,
 }
 
 }  // namespace
+
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
 
 std::vector<PortRange> parse_ports(std::string_view text) {
   return parse_list(text, parse_port_element);

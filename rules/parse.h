@@ -19,6 +19,9 @@ namespace sluice {
 inline constexpr std::size_t list_length_limit = 8192;
 inline constexpr std::size_t value_size_limit = std::size_t{256} * 1024;
 
+// An ASCII letter or digit, whatever the locale.
+bool is_alphanumeric(char c);
+
 // "80,443,8000-8100". "*" is refused.
 std::vector<PortRange> parse_ports(std::string_view text);
 // "*" or a list.

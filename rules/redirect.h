@@ -49,7 +49,6 @@ struct Layout;
 const Layout* find_layout(std::string_view name);
 // All layouts' names, the default first.
 const std::vector<std::string>& layout_names();
-std::string_view layout_name(const Layout& layout);
 
 // What is redirected, as annotations, flags and configuration ask for it. Defaults are those of
 // istio-cni. Values are valid by construction: they come from rules/parse.h. Lists that are left

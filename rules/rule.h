@@ -107,9 +107,10 @@ struct Drop {
 struct Return {
   bool operator==(const Return&) const = default;
 };
-// -j CHAIN, a chain of the same table.
+// -j CHAIN, or -g CHAIN, which does not come back; a chain of the same table.
 struct Jump {
   std::string chain;
+  bool go_to = false;
 
   bool operator==(const Jump&) const = default;
 };

@@ -83,22 +83,23 @@ std::string to_string(const Match& match) {
 }
 
 std::string to_string(const Target& target) {
-  return std::visit(Overloaded{
-                        [](const Accept&) -> std::string { return " -j ACCEPT"; },
-                        [](const Drop&) -> std::string { return " -j DROP"; },
-                        [](const Return&) -> std::string { return " -j RETURN"; },
-                        [](const Jump& jump) { return " -j " + jump.chain; },
-                        [](const Redirect& redirect) {
-                          return " -j REDIRECT --to-ports " + std::to_string(redirect.port);
-                        },
-                        [](const RejectWithTcpReset&) -> std::string {
-                          return " -j REJECT --reject-with tcp-reset";
-                        },
-                        [](const Opaque& opaque) {
-                          return opaque.text.empty() ? opaque.text : " " + opaque.text;
-                        },
-                    },
-                    target);
+  return std::visit(
+      Overloaded{
+          [](const Accept&) -> std::string { return " -j ACCEPT"; },
+          [](const Drop&) -> std::string { return " -j DROP"; },
+          [](const Return&) -> std::string { return " -j RETURN"; },
+          [](const Jump& jump) { return (jump.go_to ? " -g " : " -j ") + jump.chain; },
+          [](const Redirect& redirect) {
+            return " -j REDIRECT --to-ports " + std::to_string(redirect.port);
+          },
+          [](const RejectWithTcpReset&) -> std::string {
+            return " -j REJECT --reject-with tcp-reset";
+          },
+          [](const Opaque& opaque) {
+            return opaque.text.empty() ? opaque.text : " " + opaque.text;
+          },
+      },
+      target);
 }
 
 void append_interface(std::string& text, const char* option,

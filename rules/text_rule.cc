@@ -206,7 +206,7 @@ class RuleParser {
       const std::string& name = value();
       rule_.target = parse_target(name, rest(), chains_);
     } else if (option == "-g" && !negated) {
-      rule_.target = Opaque{"-g " + join(rest())};
+      rule_.target = Jump{.chain = value(), .go_to = true};
     } else {
       parse_header(option, negated);
     }

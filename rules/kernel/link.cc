@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -52,11 +53,9 @@ bool parse_hexadecimal(std::string_view text, unsigned limit, unsigned& value) {
 }
 
 // One line of if_inet6: 32 hexadecimal digits, index, prefix length, scope, flags, name.
-std::optional<Cidr> parse_if_inet6(std::string_view line, const std::string& name) {
+std::optional<Cidr> parse_if_inet6(std::string_view line) {
   constexpr std::size_t digits = 32;
-  const std::size_t last_blank = line.rfind(' ');
-  if (line.size() < digits || last_blank == std::string_view::npos) return std::nullopt;
-  if (line.substr(last_blank + 1) != name) return std::nullopt;
+  if (line.size() < digits + 1) return std::nullopt;
   IpAddress address{.family = Family::ipv6, .bytes = {}};
   for (std::size_t i = 0; i < address.bytes.size(); ++i) {
     unsigned byte = 0;
@@ -71,6 +70,29 @@ std::optional<Cidr> parse_if_inet6(std::string_view line, const std::string& nam
     return std::nullopt;
   }
   return Cidr{.address = address, .length = static_cast<std::uint8_t>(length)};
+}
+
+Fd open_socket() {
+  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) throw Error(errno, "open a socket in the network namespace");
+  return socket;
+}
+
+std::optional<Link> look_up(const Fd& socket, const std::string& name,
+                            const std::multimap<std::string, Cidr, std::less<>>& ipv6) {
+  ifreq interface {};
+  const int errnum = request(socket, SIOCGIFFLAGS, name, interface);
+  if (errnum == ENODEV) return std::nullopt;
+  if (errnum != 0) throw Error(errnum, "look up interface " + quote(name));
+  const auto flags = static_cast<unsigned>(static_cast<unsigned short>(interface.ifr_flags));
+  Link link{.name = name, .up = (flags & IFF_UP) != 0, .loopback = (flags & IFF_LOOPBACK) != 0};
+  if (const std::optional<IpAddress> ipv4 = primary_ipv4(socket, name)) {
+    link.addresses.push_back(*ipv4);
+  }
+  const auto [first, last] = ipv6.equal_range(name);
+  std::transform(first, last, std::back_inserter(link.addresses),
+                 [](const auto& entry) { return entry.second.address; });
+  return link;
 }
 
 AddressChange change_address(const Cidr& cidr, bool add) {
@@ -106,28 +128,18 @@ std::vector<Link> list_links() {
   };
   const std::unique_ptr<struct if_nameindex, Deleter> all(if_nameindex());
   if (!all) throw Error(errno, "list the interfaces of the network namespace");
+  const auto ipv6 = all_ipv6_addresses();
+  const Fd socket = open_socket();
   std::vector<Link> links;
   for (const struct if_nameindex* entry = all.get(); entry->if_index != 0; ++entry) {
-    std::optional<Link> link = find_link(entry->if_name);
+    std::optional<Link> link = look_up(socket, entry->if_name, ipv6);
     if (link) links.push_back(*std::move(link));
   }
   return links;
 }
 
 std::optional<Link> find_link(const std::string& name) {
-  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket) throw Error(errno, "open a socket in the network namespace");
-  ifreq interface {};
-  const int errnum = request(socket, SIOCGIFFLAGS, name, interface);
-  if (errnum == ENODEV) return std::nullopt;
-  if (errnum != 0) throw Error(errnum, "look up interface " + quote(name));
-  const auto flags = static_cast<unsigned>(static_cast<unsigned short>(interface.ifr_flags));
-  Link link{.name = name, .up = (flags & IFF_UP) != 0, .loopback = (flags & IFF_LOOPBACK) != 0};
-  if (const std::optional<IpAddress> ipv4 = primary_ipv4(socket, name)) {
-    link.addresses.push_back(*ipv4);
-  }
-  for (const Cidr& cidr : ipv6_addresses(name)) link.addresses.push_back(cidr.address);
-  return link;
+  return look_up(open_socket(), name, all_ipv6_addresses());
 }
 
 bool loopback_has_ipv6() {
@@ -136,15 +148,26 @@ bool loopback_has_ipv6() {
   return fd && read(fd.get(), &disabled, 1) == 1 && disabled == '0';
 }
 
-std::vector<Cidr> ipv6_addresses(const std::string& name) {
-  std::vector<Cidr> all;
+std::multimap<std::string, Cidr, std::less<>> all_ipv6_addresses() {
+  std::multimap<std::string, Cidr, std::less<>> all;
   const std::string file = read_proc_net("if_inet6");
   for (std::string_view text = file; !text.empty();) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    if (const std::optional<Cidr> cidr = parse_if_inet6(line, name)) all.push_back(*cidr);
+    if (const std::optional<Cidr> cidr = parse_if_inet6(line)) {
+      all.emplace(line.substr(line.rfind(' ') + 1), *cidr);
+    }
   }
   return all;
+}
+
+std::vector<Cidr> ipv6_addresses(const std::string& name) {
+  const auto all = all_ipv6_addresses();
+  const auto [first, last] = all.equal_range(name);
+  std::vector<Cidr> addresses;
+  std::transform(first, last, std::back_inserter(addresses),
+                 [](const auto& entry) { return entry.second; });
+  return addresses;
 }
 
 AddressChange add_loopback_address(const Cidr& cidr) {

@@ -3,6 +3,8 @@
 // and proc(5): a netlink dump costs several times as much, and ADD needs only one interface.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +26,9 @@ bool loopback_has_ipv6();
 // The IPv6 addresses of the interface `name` with their prefix lengths; empty if the kernel has no
 // IPv6. Throws Error.
 std::vector<Cidr> ipv6_addresses(const std::string& name);
+
+// The same of all interfaces, by name.
+std::multimap<std::string, Cidr, std::less<>> all_ipv6_addresses();
 
 enum class AddressChange {
   done,

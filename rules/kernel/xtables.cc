@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <exception>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -53,10 +54,15 @@ TableRules owned_part(Family family, const TableRules& live) {
   return ours.tables.empty() ? TableRules{.table = live.table} : ours.tables.front();
 }
 
+// Where in each foreign or built-in chain our first rule stood.
+using Places = std::map<std::string, std::size_t>;
+
 // Takes out of the snapshot what is ours. Jumps go first: a chain that is referred to cannot be
 // deleted.
-void erase_owned(XtTable& snapshot, const TableRules& live) {
-  for (const OwnedRules& found : owned_rules(live)) {
+Places erase_owned(XtTable& snapshot, const TableRules& live, const TableRules* written) {
+  Places places;
+  for (const OwnedRules& found : owned_rules(live, written)) {
+    places[found.chain] = found.positions.front();
     for (auto position = found.positions.rbegin(); position != found.positions.rend(); ++position) {
       snapshot.delete_rule(found.chain, *position);
     }
@@ -68,14 +74,25 @@ void erase_owned(XtTable& snapshot, const TableRules& live) {
     snapshot.flush_chain(chain.name);
   }
   for (const std::string& chain : chains) snapshot.delete_chain(chain);
+  return places;
 }
 
-void write_owned(XtTable& snapshot, const TableRules& wanted) {
+// Our rules in other chains come where they stood before: behind a foreign rule that was appended
+// meanwhile they might see nothing any more.
+void write_owned(XtTable& snapshot, const TableRules& wanted, const Places& places) {
   for (const Chain& chain : wanted.chains) {
     if (is_owned_chain(chain.name)) snapshot.create_chain(chain.name);
   }
   for (const Chain& chain : wanted.chains) {
-    for (const Rule& rule : chain.rules) snapshot.append(chain.name, rule);
+    const auto place = places.find(chain.name);
+    std::size_t position = place == places.end() ? 0 : place->second;
+    for (const Rule& rule : chain.rules) {
+      if (place == places.end()) {
+        snapshot.append(chain.name, rule);
+      } else {
+        snapshot.insert(chain.name, position++, rule);
+      }
+    }
   }
 }
 
@@ -147,21 +164,40 @@ class Application {
   // Makes our part of one table equal `wanted` and reads it back. With `remember`, notes what it
   // was before as soon as it is about to change.
   void replace_table(Family family, const TableRules& wanted, bool remember) {
+    std::optional<Error> failure;
+    const TableRules* written = nullptr;  // by us, here
     for (int attempt = 0; attempt < commit_attempts; ++attempt) {
       const std::unique_ptr<XtTable> snapshot = XtTable::open(family, wanted.table);
       const TableRules live = snapshot->read();
-      // After a commit too: a writer that kept the number of rules may have undone it.
-      if (owns_exactly(live, wanted)) return;
+      // After a commit too: a writer that kept the number of rules may have undone it, and
+      // libiptc reports a failure also where only the counters could not be restored.
+      if (owns_exactly(live, wanted, written)) return note_rules_before_ours(family, live, wanted);
+      if (failure) throw Error(*failure);
       if (std::exchange(remember, false)) {
         done_.push_back({.family = family, .previous = owned_part(family, live)});
       }
-      erase_owned(*snapshot, live);
-      write_owned(*snapshot, wanted);
-      snapshot->commit();
+      const Places places = erase_owned(*snapshot, live, written);
+      write_owned(*snapshot, wanted, places);
+      written = &wanted;
+      try {
+        snapshot->commit();
+      } catch (const Error& error) {
+        failure = error;
+      }
     }
     throw Error(EAGAIN, std::string("commit ") + to_string(family) + " table " +
                             to_string(wanted.table) + ": another writer came between " +
                             std::to_string(commit_attempts) + " times");
+  }
+
+  // Foreign rules before our jump decide first. They are not ours to judge, but worth a line.
+  void note_rules_before_ours(Family family, const TableRules& live, const TableRules& wanted) {
+    for (const OwnedRules& found : owned_rules(live, &wanted)) {
+      if (found.positions.front() == 0) continue;
+      notices_.push_back(std::to_string(found.positions.front()) +
+                         " rules of others stand before ours in chain " + quote(found.chain) +
+                         " of " + to_string(family) + " table " + to_string(wanted.table));
+    }
   }
 
   void add_address(const Cidr& cidr) {
@@ -223,6 +259,9 @@ Notices Xtables::apply(const Interception& wanted) {
       const Notices failures = application.roll_back();
       if (failures.empty()) throw;
       throw Error(error.code(), std::string(error.what()) + "; " + failures.front());
+    } catch (...) {  // out of memory
+      application.roll_back();
+      throw;
     }
     notices = application.take_notices();
   });
@@ -247,7 +286,9 @@ Interception Xtables::read() {
       }
       all.rulesets.push_back(std::move(ruleset));
     }
-    all.loopback_addresses = owned_addresses();
+    for (const Cidr& cidr : owned_addresses()) {
+      all.loopback_addresses.push_back(make_cidr(cidr.address, address_bits(Family::ipv6)));
+    }
   });
   return all;
 }

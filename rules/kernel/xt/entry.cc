@@ -28,6 +28,9 @@ struct Ipv4 {
   static constexpr unsigned negated_destination = IPT_INV_DSTIP;
   static constexpr unsigned negated_protocol = IPT_INV_PROTO;
   static constexpr unsigned protocol_flag = 0;
+  static constexpr unsigned go_to_flag = IPT_F_GOTO;
+  static constexpr unsigned odd_flags = IPT_F_FRAG;
+  static constexpr unsigned odd_inversions = IPT_INV_FRAG | IPT_INV_TOS;
 };
 struct Ipv6 {
   using Entry = ip6t_entry;
@@ -40,6 +43,9 @@ struct Ipv6 {
   static constexpr unsigned negated_destination = IP6T_INV_DSTIP;
   static constexpr unsigned negated_protocol = IP6T_INV_PROTO;
   static constexpr unsigned protocol_flag = IP6T_F_PROTO;
+  static constexpr unsigned go_to_flag = IP6T_F_GOTO;
+  static constexpr unsigned odd_flags = IP6T_F_TOS;
+  static constexpr unsigned odd_inversions = IP6T_INV_FRAG | IP6T_INV_TOS;
 };
 
 // ---- encoding
@@ -130,6 +136,8 @@ EntryBuffer encode(const Rule& rule) {
                   Traits::negated_in);
   store_interface(rule.out, header.outiface, header.outiface_mask, header.invflags,
                   Traits::negated_out);
+  const Jump* jump = std::get_if<Jump>(&rule.target);
+  if (jump != nullptr && jump->go_to) set_flag(header.flags, Traits::go_to_flag);
   if (rule.protocol) {
     header.proto = static_cast<std::uint8_t>(*rule.protocol);
     set_flag(header.flags, Traits::protocol_flag);
@@ -206,8 +214,8 @@ Target standard_verdict(const std::string& verdict, bool go_to) {
   if (verdict == "DROP") return Drop{};
   if (verdict == "RETURN") return Return{};
   if (verdict.empty()) return Opaque{};
-  if (go_to || verdict == "QUEUE") return Opaque{(go_to ? "-g " : "-j ") + verdict};
-  return Jump{verdict};
+  if (verdict == "QUEUE") return Opaque{"-j QUEUE"};
+  return Jump{.chain = verdict, .go_to = go_to};
 }
 
 template <class Traits>
@@ -225,14 +233,9 @@ Rule decode(const typename Traits::Entry& entry, const std::string& verdict) {
   if (negated(Traits::negated_protocol)) rule.matches.emplace_back(Opaque{"[! -p]"});
 
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(&entry);
-  unsigned flags = header.flags;
-  if constexpr (Traits::family == Family::ipv4) {
-    const unsigned odd = IPT_INV_FRAG | IPT_INV_TOS;
-    if ((flags & IPT_F_FRAG) != 0 || negated(odd)) rule.matches.emplace_back(Opaque{"[-f]"});
-    flags = (flags & IPT_F_GOTO) != 0;
-  } else {
-    if ((flags & IP6T_F_TOS) != 0) rule.matches.emplace_back(Opaque{"[tos]"});
-    flags = (flags & IP6T_F_GOTO) != 0;
+  const bool go_to = (header.flags & Traits::go_to_flag) != 0;
+  if ((header.flags & Traits::odd_flags) != 0 || negated(Traits::odd_inversions)) {
+    rule.matches.emplace_back(Opaque{"[fragment or type of service]"});
   }
   for (std::size_t at = sizeof entry, size = 0; at < entry.target_offset; at += size) {
     rule.matches.push_back(decode_match(load_part<xt_entry_match>(bytes + at, size)));
@@ -240,7 +243,7 @@ Rule decode(const typename Traits::Entry& entry, const std::string& verdict) {
   }
   std::size_t size = 0;
   const Payload target = load_part<xt_entry_target>(bytes + entry.target_offset, size);
-  rule.target = target.name == standard_target ? standard_verdict(verdict, flags != 0)
+  rule.target = target.name == standard_target ? standard_verdict(verdict, go_to)
                                                : decode_target(target, Traits::family);
   return rule;
 }

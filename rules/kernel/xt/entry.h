@@ -23,8 +23,8 @@ namespace sluice::kernel::xt {
 using EntryBuffer = std::vector<std::uint64_t>;
 
 // Verdicts and jumps are left to libiptc: it resolves the name in the target. Throws Error for an
-// Opaque, for an address of the other family, for an interface name over 15 bytes, for a negated
-// protocol of none.
+// Opaque, for an address of the other family, for an interface name that is not 1 to
+// 15 bytes long.
 EntryBuffer encode_rule(const Rule& rule, Family family);
 
 // `verdict` is what libiptc calls the entry's target (iptc_get_target(3)): a verdict, a chain, the

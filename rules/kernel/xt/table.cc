@@ -34,6 +34,7 @@ struct Iptc {
   static constexpr auto flush_entries = iptc_flush_entries;
   static constexpr auto delete_chain = iptc_delete_chain;
   static constexpr auto append_entry = iptc_append_entry;
+  static constexpr auto insert_entry = iptc_insert_entry;
   static constexpr auto delete_num_entry = iptc_delete_num_entry;
   static constexpr auto commit = iptc_commit;
 };
@@ -53,6 +54,7 @@ struct Ip6tc {
   static constexpr auto flush_entries = ip6tc_flush_entries;
   static constexpr auto delete_chain = ip6tc_delete_chain;
   static constexpr auto append_entry = ip6tc_append_entry;
+  static constexpr auto insert_entry = ip6tc_insert_entry;
   static constexpr auto delete_num_entry = ip6tc_delete_num_entry;
   static constexpr auto commit = ip6tc_commit;
 };
@@ -74,11 +76,13 @@ Error unsupported(const std::string& sentence) {
 template <class Api>
 class LibiptcTable : public XtTable {
  public:
-  explicit LibiptcTable(Table table)
-      : table_(table), handle_(Api::init(to_string(table)), Api::free) {
+  explicit LibiptcTable(Table table) : table_(table), handle_(init(table), Api::free) {
     if (handle_) return;
     const int errnum = errno;
     const std::string name = table_name(Api::family, table);
+    if (errnum == 0 || errnum == EUCLEAN) {
+      throw Error(EUCLEAN, name + " is not laid out as iptables would");
+    }
     if (!says_unsupported(errnum)) throw Error(errnum, "open " + name);
     const char* tool = Api::family == Family::ipv4 ? "iptable_" : "ip6table_";
     throw unsupported("the kernel does not offer " + name + " (module " + tool + to_string(table) +
@@ -105,8 +109,14 @@ class LibiptcTable : public XtTable {
   }
   void append(const std::string& chain, const Rule& rule) override {
     const EntryBuffer buffer = encode_rule(rule, Api::family);
-    const auto* entry = reinterpret_cast<const typename Api::Entry*>(buffer.data());
-    check(Api::append_entry(chain.c_str(), entry, get()), "append a rule to chain", chain);
+    check(Api::append_entry(chain.c_str(), entry_of(buffer), get()), "append a rule to chain",
+          chain);
+  }
+  void insert(const std::string& chain, std::size_t position, const Rule& rule) override {
+    const EntryBuffer buffer = encode_rule(rule, Api::family);
+    const auto number = static_cast<unsigned>(position);
+    check(Api::insert_entry(chain.c_str(), entry_of(buffer), number, get()),
+          "insert a rule into chain", chain);
   }
   void delete_rule(const std::string& chain, std::size_t position) override {
     const auto number = static_cast<unsigned>(position);
@@ -114,17 +124,33 @@ class LibiptcTable : public XtTable {
   }
 
   bool commit() override {
+    errno = 0;
     if (Api::commit(get()) != 0) return true;
     const int errnum = errno;
     if (errnum == EAGAIN) return false;
     const std::string name = table_name(Api::family, table_);
+    if (errnum == EINVAL) {
+      throw Error(errnum, "commit " + name +
+                              " (an owner match cannot be written from outside of a "
+                              "pod that has a user namespace of its own)");
+    }
     if (errnum != ENOENT && errnum != EOPNOTSUPP) throw Error(errnum, "commit " + name);
     throw unsupported("commit " + name +
                       ": the kernel lacks a match or target that the rules need (modules "
-                      "xt_tcpudp, xt_owner, xt_REDIRECT)");
+                      "xt_tcpudp, xt_owner, xt_REDIRECT, ipt_REJECT, ip6t_REJECT)");
   }
 
  private:
+  static xtc_handle* init(Table table) {
+    // libiptc repeats as long as errno is EAGAIN, also where it fails without setting it.
+    errno = 0;
+    return Api::init(to_string(table));
+  }
+
+  static const typename Api::Entry* entry_of(const EntryBuffer& buffer) {
+    return reinterpret_cast<const typename Api::Entry*>(buffer.data());
+  }
+
   xtc_handle* get() { return handle_.get(); }
 
   void check(int done, const char* doing, const std::string& chain) const {
