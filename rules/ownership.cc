@@ -27,21 +27,29 @@ std::optional<std::string> returned_interface(const Rule& rule) {
   return interface->name;
 }
 
-// Interfaces of consecutive rules before position `end` of a chain, the last one first; an empty
-// name stands for a rule of another shape.
+// Interfaces of consecutive rules before a position of a chain, the last one first; an empty name
+// stands for a rule of another shape.
 using Interfaces = std::vector<std::string>;
 
+std::string interface_at(const Chain& chain, std::size_t position) {
+  return returned_interface(chain.rules[position]).value_or(std::string());
+}
+
+// Of all rules before `end`.
 Interfaces interfaces_before(const Chain& chain, std::size_t end) {
   Interfaces names;
-  for (std::size_t i = end; i > 0; --i) {
-    names.push_back(returned_interface(chain.rules[i - 1]).value_or(std::string()));
-  }
+  for (std::size_t i = end; i > 0; --i) names.push_back(interface_at(chain, i - 1));
   return names;
 }
 
-// The leading interfaces up to the first rule of another shape.
-Interfaces leading_run(Interfaces names) {
-  names.erase(std::find(names.begin(), names.end(), std::string()), names.end());
+// Of those up to the first rule of another shape.
+Interfaces run_before(const Chain& chain, std::size_t end) {
+  Interfaces names;
+  for (std::size_t i = end; i > 0; --i) {
+    std::string name = interface_at(chain, i - 1);
+    if (name.empty()) break;
+    names.push_back(std::move(name));
+  }
   return names;
 }
 
@@ -50,10 +58,25 @@ std::size_t common_prefix(const Interfaces& a, const Interfaces& b) {
   return static_cast<std::size_t>(end - a.begin());
 }
 
-std::optional<std::size_t> first_owned_jump(const Chain& chain) {
-  const auto jump = std::find_if(chain.rules.begin(), chain.rules.end(), is_owned_jump);
-  if (jump == chain.rules.end()) return std::nullopt;
-  return static_cast<std::size_t>(jump - chain.rules.begin());
+// Where a run of ours may end.
+struct Anchor {
+  std::size_t jump = 0;
+  Interfaces run;            // before the jump
+  std::size_t agreeing = 0;  // how many of it stand in the pattern too
+};
+
+// Of the rules that jump to us the one before which most of `pattern` stands, the first one of
+// several; without a pattern the one with the longest run. Nothing if no rule jumps to us. Others
+// may jump to our chains too, but they do not write our run before it.
+std::optional<Anchor> find_anchor(const Chain& chain, const Interfaces* pattern) {
+  std::optional<Anchor> best;
+  for (std::size_t i = 0; i < chain.rules.size(); ++i) {
+    if (!is_owned_jump(chain.rules[i])) continue;
+    Anchor anchor{.jump = i, .run = run_before(chain, i)};
+    anchor.agreeing = pattern == nullptr ? anchor.run.size() : common_prefix(anchor.run, *pattern);
+    if (!best || anchor.agreeing > best->agreeing) best = std::move(anchor);
+  }
+  return best;
 }
 
 // Where in `text` the longest prefix of `pattern` begins, the first one of several, and how long
@@ -86,9 +109,10 @@ void add_range(Positions& positions, std::size_t end, std::size_t length) {
 // The interfaces that were excluded, the last one first; nothing if that cannot be told.
 std::optional<Interfaces> written_interfaces(const TableRules* written) {
   const Chain* out = written == nullptr ? nullptr : find_chain(*written, "OUTPUT");
-  const std::optional<std::size_t> jump = out == nullptr ? std::nullopt : first_owned_jump(*out);
-  if (!jump) return std::nullopt;
-  return leading_run(interfaces_before(*out, *jump));
+  if (out == nullptr) return std::nullopt;
+  std::optional<Anchor> anchor = find_anchor(*out, nullptr);
+  if (!anchor) return std::nullopt;
+  return std::move(anchor->run);
 }
 
 // Adds the interface RETURN rules to what is ours in PREROUTING and OUTPUT.
@@ -97,14 +121,14 @@ void add_interface_returns(const TableRules& table, const TableRules* written,
   const Chain* in = find_chain(table, "PREROUTING");
   const Chain* out = find_chain(table, "OUTPUT");
   if (in == nullptr || out == nullptr) return;
-  const std::optional<std::size_t> out_end = first_owned_jump(*out);
-  if (!out_end) return;
-  const Interfaces out_run = leading_run(interfaces_before(*out, *out_end));
+  const std::optional<Anchor> out_anchor = find_anchor(*out, nullptr);
+  if (!out_anchor) return;
+  const Interfaces& out_run = out_anchor->run;
   std::size_t in_end = in->rules.size();
   std::size_t length = 0;
-  if (const std::optional<std::size_t> in_jump = first_owned_jump(*in)) {
-    in_end = *in_jump;
-    length = common_prefix(leading_run(interfaces_before(*in, in_end)), out_run);
+  if (const std::optional<Anchor> in_anchor = find_anchor(*in, &out_run)) {
+    in_end = in_anchor->jump;
+    length = in_anchor->agreeing;
   } else {
     // Nothing inbound is captured, so no jump marks our run: the layouts append, so the last one
     // that agrees with OUTPUT's is ours.
@@ -117,7 +141,7 @@ void add_interface_returns(const TableRules& table, const TableRules* written,
     if (agreeing == known->size()) length = agreeing;
   }
   add_range(prerouting, in_end, length);
-  add_range(output, *out_end, length);
+  add_range(output, out_anchor->jump, length);
 }
 
 }  // namespace

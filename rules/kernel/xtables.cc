@@ -178,11 +178,11 @@ class Application {
       }
       const Places places = erase_owned(*snapshot, live, written);
       write_owned(*snapshot, wanted, places);
-      written = &wanted;
       try {
-        snapshot->commit();
+        if (snapshot->commit()) written = &wanted;
       } catch (const Error& error) {
         failure = error;
+        written = &wanted;
       }
     }
     throw Error(EAGAIN, std::string("commit ") + to_string(family) + " table " +

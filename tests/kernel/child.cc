@@ -78,6 +78,7 @@ Outcome run_program(int netns, const std::vector<std::string>& words, const std:
   const Fd err = memory_file({});
   std::vector<std::string> copies = words;
   std::vector<char*> arguments;
+  arguments.reserve(copies.size() + 1);
   for (std::string& word : copies) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   const pid_t pid = start_child();

@@ -34,7 +34,8 @@ class Companion {
   // The child's side.
   class Line {
    public:
-    Line(Fd to_test, Fd from_test) : to_test_(std::move(to_test)), from_test_(std::move(from_test)) {}
+    Line(Fd to_test, Fd from_test)
+        : to_test_(std::move(to_test)), from_test_(std::move(from_test)) {}
     // Lets the test go on.
     void ready() const;
     // Whether the test wants the child to end; waits for that wish at most `wait_us`.

@@ -49,9 +49,12 @@ Fd make_lock_file() {
 std::string own_state() {
   const Fd own(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   std::string state = read_file("/proc/sys/net/ipv6/conf/lo/disable_ipv6");
-  for (const char* name : {"ip_tables_names", "ip6_tables_names", "if_inet6"}) {
+  for (const char* name : {"ip_tables_names", "ip6_tables_names"}) {
     state += std::string(name) + ":\n" + read_file(std::string("/proc/self/net/") + name);
   }
+  state += filter_lines(read_file("/proc/self/net/if_inet6"), [](const std::string& line) {
+    return line.substr(line.rfind(' ') + 1) == "lo";
+  });
   for (const char* tool : {"iptables-legacy-save", "ip6tables-legacy-save"}) {
     state += filter_lines(run_program(own.get(), {tool}).out, [](const std::string& line) {
       return line.front() == '-' || line.front() == '*';
@@ -67,8 +70,7 @@ int run_tests(int argc, char** argv) {
   const int ill_formed = session.applyCommandLine(argc, argv);
   if (ill_formed != 0) return ill_formed;
   if (const int errnum = try_unshare(); errnum != 0) {
-    std::cerr << "kernel_tests: cannot make a network namespace: " << std::strerror(errnum)
-              << '\n';
+    std::cerr << "kernel_tests: cannot make a network namespace: " << std::strerror(errnum) << '\n';
     const char* required = std::getenv("REQUIRE_KERNEL_TESTS");
     return required != nullptr && std::string_view(required) == "1" ? 1 : skipped_status;
   }
@@ -78,7 +80,8 @@ int run_tests(int argc, char** argv) {
   const int failed = session.run();
   if (const std::string after = own_state(); after != before) {
     std::cerr << "kernel_tests: the tests changed their own network namespace from\n"
-              << before << "\nto\n" << after << '\n';
+              << before << "\nto\n"
+              << after << '\n';
     return 1;
   }
   return failed;
@@ -87,4 +90,6 @@ int run_tests(int argc, char** argv) {
 }  // namespace
 }  // namespace sluice::kernel
 
-int main(int argc, char** argv) { return sluice::kernel::run_tests(argc, argv); }
+int main(int argc, char** argv) {
+  return sluice::kernel::run_tests(argc, argv);
+}

@@ -23,8 +23,8 @@ Cidr RandomRules::cidr() {
     address.bytes.at(i) = pick<std::uint8_t>(random_, 0, 255);
   }
   const std::array<std::uint8_t, 4> edges{1, 8, static_cast<std::uint8_t>(bits - 1), bits};
-  const auto length = one_in(random_, 3) ? pick_of(random_, edges)
-                                         : pick<std::uint8_t>(random_, 1, bits);
+  const auto length =
+      one_in(random_, 3) ? pick_of(random_, edges) : pick<std::uint8_t>(random_, 1, bits);
   return make_cidr(address, length);
 }
 
@@ -62,8 +62,8 @@ std::optional<OwnerRange> RandomRules::ids() {
   if (one_in(random_, 2)) return std::nullopt;
   const std::array<std::uint32_t, 4> edges{0, 1, 1337, highest_id};
   OwnerRange range{.first = pick_of(random_, edges), .negated = one_in(random_, 3)};
-  range.last = one_in(random_, 2) ? range.first
-                                  : pick<std::uint32_t>(random_, range.first, highest_id);
+  range.last =
+      one_in(random_, 2) ? range.first : pick<std::uint32_t>(random_, range.first, highest_id);
   return range;
 }
 
@@ -87,7 +87,8 @@ Owner RandomRules::owner() {
 }
 
 Target RandomRules::target(Table table, bool has_ports, bool is_tcp) {
-  std::vector<Target> choices{Accept{}, Return{}, Jump{random_jump_chain}};
+  std::vector<Target> choices{Accept{}, Return{}, Jump{random_jump_chain},
+                              Jump{.chain = random_jump_chain, .go_to = true}};
   if (table != Table::nat) choices.emplace_back(Drop{});
   if (table == Table::nat && has_ports) {
     choices.emplace_back(Redirect{pick<std::uint16_t>(random_, 1, 65535)});
@@ -99,9 +100,10 @@ Target RandomRules::target(Table table, bool has_ports, bool is_tcp) {
 
 Rule RandomRules::next(Table table) {
   Rule rule{.source = address(), .destination = address(), .in = interface(), .out = interface()};
+  // 200 has no name in protocols(5), which iptables-save would print.
   const std::array<Protocol, 6> protocols{Protocol::tcp,    Protocol::tcp,
                                           Protocol::udp,    Protocol::icmp,
-                                          Protocol::icmpv6, static_cast<Protocol>(47)};
+                                          Protocol::icmpv6, static_cast<Protocol>(200)};
   if (!one_in(random_, 4)) rule.protocol = pick_of(random_, protocols);
   const bool is_tcp = rule.protocol == Protocol::tcp;
   const bool has_ports = is_tcp || rule.protocol == Protocol::udp;

@@ -15,7 +15,7 @@ namespace sluice::kernel {
 // of ports and TCP flags without a mask match everything and are stored as no match.
 class RandomRules {
  public:
-  RandomRules(Family family, std::uint32_t seed) : family_(family), random_(seed) {}
+  RandomRules(Family family, std::uint64_t seed) : family_(family), random_(seed) {}
 
   // A rule that the kernel accepts in a chain of `table` that no chain calls.
   Rule next(Table table);

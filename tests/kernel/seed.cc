@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/kernel/seed.h"
 
-#include <cstdlib>
+#include "tests/random_config.h"
 
 namespace sluice::kernel {
 
-std::uint32_t test_seed() {
-  static const std::uint32_t seed = [] {
-    const char* asked = std::getenv("SLUICE_SEED");
-    if (asked == nullptr) return static_cast<std::uint32_t>(std::random_device{}());
-    return static_cast<std::uint32_t>(std::strtoul(asked, nullptr, 10));
-  }();
+std::uint64_t test_seed() {
+  static const std::uint64_t seed = random_seed();
   return seed;
 }
 

@@ -8,9 +8,9 @@
 namespace sluice::kernel {
 
 // The number in the environment variable SLUICE_SEED, else a random one; the same in the whole run.
-std::uint32_t test_seed();
+std::uint64_t test_seed();
 
-using Random = std::mt19937;
+using Random = std::mt19937_64;
 
 // From `low` to `high`, both included.
 template <class T>
@@ -25,6 +25,8 @@ const auto& pick_of(Random& random, const Container& choices) {
 }
 
 // True once in `n` times.
-inline bool one_in(Random& random, int n) { return pick(random, 1, n) == 1; }
+inline bool one_in(Random& random, int n) {
+  return pick(random, 1, n) == 1;
+}
 
 }  // namespace sluice::kernel

@@ -7,10 +7,12 @@
 #include <sched.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <exception>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <system_error>
 #include <thread>
@@ -51,7 +53,9 @@ Fd TestNetns::create() {
   return fd;
 }
 
-Netns TestNetns::open(const Fd& fd) { return std::get<Netns>(Netns::open(path_of(fd))); }
+Netns TestNetns::open(const Fd& fd) {
+  return std::get<Netns>(Netns::open(path_of(fd)));
+}
 
 void TestNetns::inside(const std::function<void()>& action) const {
   on_thread([&] {
@@ -98,8 +102,23 @@ void TestNetns::set_sysctl(const std::string& path, const std::string& value) co
   });
 }
 
+std::string TestNetns::addresses() const {
+  std::istringstream lines(proc_net("if_inet6"));
+  std::string text;
+  std::string address;
+  std::string index;
+  std::string length;
+  std::string scope;
+  std::string flags;
+  std::string name;
+  while (lines >> address >> index >> length >> scope >> flags >> name) {
+    text.append(address).append("/").append(length).append(" ").append(name).append("\n");
+  }
+  return text;
+}
+
 std::string TestNetns::state() const {
-  return save(Family::ipv4, {"-c"}) + save(Family::ipv6, {"-c"}) + proc_net("if_inet6");
+  return save(Family::ipv4, {"-c"}) + save(Family::ipv6, {"-c"}) + addresses();
 }
 
 void TestNetns::send_packets(std::uint16_t port, int count) const {
@@ -112,7 +131,8 @@ void TestNetns::send_packets(std::uint16_t port, int count) const {
       address.sin_port = htons(port);
       address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
       // Nobody listens: the answer does not matter, only that a SYN went through the hooks.
-      connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+      static_cast<void>(
+          connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
     }
   });
 }
@@ -129,6 +149,30 @@ std::string filter_lines(const std::string& text,
     if (!line.empty() && keep(line)) kept += line + "\n";
   }
   return kept;
+}
+
+std::string difference(const std::string& a, const std::string& b) {
+  if (a == b) return {};
+  const auto lines_of = [](const std::string& text) {
+    std::multiset<std::string> lines;
+    filter_lines(text, [&](const std::string& line) {
+      lines.insert(line);
+      return true;
+    });
+    return lines;
+  };
+  const std::multiset<std::string> all_a = lines_of(a);
+  const std::multiset<std::string> all_b = lines_of(b);
+  const auto only_in = [&](const std::string& text, const std::multiset<std::string>& here,
+                           const std::multiset<std::string>& there) {
+    return filter_lines(
+        text, [&](const std::string& line) { return here.count(line) > there.count(line); });
+  };
+  std::string one_sided =
+      "first only:\n" + only_in(a, all_a, all_b) + "second only:\n" + only_in(b, all_b, all_a);
+  if (all_a != all_b) return one_sided;
+  const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  return "the order differs from here on:\n" + std::string(in_a, a.end()).substr(0, 200);
 }
 
 std::string read_file(const std::string& path) {

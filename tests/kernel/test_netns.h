@@ -50,7 +50,11 @@ class TestNetns {
   std::string proc_net(const std::string& name) const;
   void set_sysctl(const std::string& path, const std::string& value) const;
 
-  // Rules of both families with counters, and the addresses of all interfaces.
+  // The IPv6 addresses, one a line: digits, length, interface. Without the flags: that an address
+  // is tentative passes by itself.
+  std::string addresses() const;
+
+  // Rules of both families with counters, and the IPv6 addresses.
   std::string state() const;
 
   // Sends TCP SYNs over lo, which is brought up for it, so that counters are not zero.
@@ -73,6 +77,14 @@ std::string vendor_tool(Family family, const std::string& suffix = {});
 // The lines of `text` for which `keep` holds.
 std::string filter_lines(const std::string& text,
                          const std::function<bool(const std::string&)>& keep);
+
+// An empty text. Where a comparison with it fails, Catch prints the other side, unlike that of
+// empty().
+inline const std::string nothing;
+
+// The lines that stand in only one of two texts, or where their order differs first; empty if the
+// texts are equal. A whole dump in a failure's message hides what is wrong.
+std::string difference(const std::string& a, const std::string& b);
 
 std::string read_file(const std::string& path);
 

@@ -3,14 +3,13 @@
 // configuration and of annotations, NAME.rules what both families' rules are, as iptables-save
 // spells them. UPDATE_GOLDEN=1 rewrites the rules; read the difference before you keep it.
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <vector>
-
-#include <catch2/catch.hpp>
 
 #include "cni/config.h"
 #include "cni/json.h"
@@ -32,7 +31,9 @@ std::vector<path> golden_configs() {
   return configs;
 }
 
-path rules_path(path config) { return config.replace_extension(".rules"); }
+path rules_path(path config) {
+  return config.replace_extension(".rules");
+}
 
 std::string content_of(const path& file) {
   std::ifstream stream(file, std::ios::binary);
@@ -41,8 +42,7 @@ std::string content_of(const path& file) {
 }
 
 bool updates() {
-  // Nothing in the tests changes the environment.
-  const char* asked = std::getenv("UPDATE_GOLDEN");  // NOLINT(concurrency-mt-unsafe)
+  const char* asked = std::getenv("UPDATE_GOLDEN");
   return asked != nullptr && std::string(asked) == "1";
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Two rule sets of the istio-1.6 layout that users have scripts for, spelled out here so that no
 // file can be rewritten over them.
-#include <string>
-
 #include <catch2/catch.hpp>
+#include <string>
 
 #include "cni/config.h"
 #include "cni/json.h"
@@ -108,12 +107,11 @@ TEST_CASE("istio-1.6 with an excluded range", "[golden]") {
                         {"--proxy-gid", "1337"},
                         {"--exclude-inbound-ports", "15090,15021"},
                         {"--exclude-outbound-cidrs", "100.0.0.0/8"}}) == excluded_range);
-  CHECK(rules_by_annotations(
-            {{"sluice.dev/proxy-uid", "1337"},
-             {"sluice.dev/proxy-gid", "1337"},
-             {"traffic.sidecar.istio.io/excludeInboundPorts", "15090,15021"},
-             {"traffic.sidecar.istio.io/excludeOutboundIPRanges", "100.0.0.0/8"}}) ==
-        excluded_range);
+  CHECK(rules_by_annotations({{"sluice.dev/proxy-uid", "1337"},
+                              {"sluice.dev/proxy-gid", "1337"},
+                              {"traffic.sidecar.istio.io/excludeInboundPorts", "15090,15021"},
+                              {"traffic.sidecar.istio.io/excludeOutboundIPRanges",
+                               "100.0.0.0/8"}}) == excluded_range);
   CHECK(rules_by_configuration({{"layout", "istio-1.6"},
                                 {"proxyUid", 1337},
                                 {"proxyGid", 1337},

@@ -2,10 +2,9 @@
 // What an action that must fail throws.
 #pragma once
 
+#include <catch2/catch.hpp>
 #include <stdexcept>
 #include <string>
-
-#include <catch2/catch.hpp>
 
 #include "cni/code.h"
 #include "rules/error.h"

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cni/config.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cni/settings.h"
+#include "rules/text.h"
+#include "tests/unit/thrown.h"
+
+namespace sluice::cni {
+namespace {
+
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+using Texts = std::vector<std::string>;
+using Ids = std::vector<std::uint32_t>;
+
+PluginConfig read(const std::string& text) {
+  PluginConfig config = read_plugin_config(Json::parse(text));
+  CAPTURE(text, config.problems);
+  CHECK(config.problems.empty());
+  return config;
+}
+
+Texts problems(const std::string& text) {
+  return read_plugin_config(Json::parse(text)).problems;
+}
+
+std::string rules(const RedirectConfig& config) {
+  return to_save(redirect_ruleset(config, Family::ipv4));
+}
+
+TEST_CASE("config: defaults", "[config]") {
+  const PluginConfig config = read("{}");
+  CHECK(rules(config.defaults) == rules({}));
+  CHECK(config.defaults.ipv6 == Ipv6Policy::automatic);
+  CHECK_FALSE(config.defaults.dual_stack);
+  CHECK(config.namespaces.empty());
+  CHECK(config.exclude_namespaces.empty());
+  CHECK_FALSE(config.redirect_all);
+  CHECK_FALSE(config.pass_missing_annotations);
+  CHECK(config.log_level == LogLevel::info);
+  CHECK(config.unknown_keys.empty());
+}
+
+TEST_CASE("config: each setting by its key", "[config]") {
+  const RedirectConfig config =
+      read(R"({"layout": "istio-1.6", "interceptionMode": "NONE", "ipv6": "block",
+               "dualStack": true, "proxyPort": 1, "inboundCapturePort": 2, "inboundTunnelPort": 3,
+               "proxyUid": 4, "proxyGid": [5, 6], "includeInboundPorts": "7",
+               "excludeInboundPorts": "8", "includeOutboundPorts": "9",
+               "excludeOutboundPorts": "10", "includeOutboundCidrs": "10.0.0.0/8",
+               "excludeOutboundCidrs": "fd00::/8", "excludeInterfaces": "net1"})")
+          .defaults;
+  CHECK(config.layout == find_layout("istio-1.6"));
+  CHECK(config.mode == InterceptionMode::none);
+  CHECK(config.ipv6 == Ipv6Policy::block);
+  CHECK(config.dual_stack);
+  CHECK(config.proxy_port == 1);
+  CHECK(config.inbound_capture_port == 2);
+  CHECK(config.inbound_tunnel_port == 3);
+  CHECK(config.proxy_uids == Ids{4});
+  CHECK(config.proxy_gids == Ids{5, 6});
+  CHECK(config.include_inbound_ports.list == std::vector{PortRange{7, 7}});
+  CHECK(config.exclude_inbound_ports == std::vector{PortRange{8, 8}});
+  CHECK(config.include_outbound_ports == std::vector{PortRange{9, 9}});
+  CHECK(config.exclude_outbound_ports == std::vector{PortRange{10, 10}});
+  CHECK(config.include_outbound_cidrs.list == std::vector{parse_cidr("10.0.0.0/8")});
+  CHECK(config.exclude_outbound_cidrs == std::vector{parse_cidr("fd00::/8")});
+  CHECK(config.exclude_interfaces == Texts{"net1"});
+}
+
+TEST_CASE("config: switches", "[config]") {
+  CHECK(read(R"({"redirect": "all"})").redirect_all);
+  CHECK_FALSE(read(R"({"redirect": "injected"})").redirect_all);
+  CHECK(read(R"({"onMissingAnnotations": "pass"})").pass_missing_annotations);
+  CHECK_FALSE(read(R"({"onMissingAnnotations": "fail"})").pass_missing_annotations);
+  read(R"({"backend": "auto"})");
+  read(R"({"backend": "xtables"})");
+}
+
+TEST_CASE("config: numbers may arrive as floats", "[config]") {
+  CHECK(read(R"({"proxyPort": 16001.0})").defaults.proxy_port == 16001);
+  CHECK(read(R"({"proxyUid": 1.00061e9})").defaults.proxy_uids == Ids{1000610000});
+  CHECK(read(R"({"proxyUid": [1.0, 2]})").defaults.proxy_uids == Ids{1, 2});
+}
+
+TEST_CASE("config: namespaces have UIDs of their own", "[config]") {
+  const auto namespaces =
+      read(R"({"namespaces": {"a": {"proxyUid": 5, "proxyGid": [6, 7]}, "b": {"proxyGid": 8},
+                              "c": {}}})")
+          .namespaces;
+  REQUIRE(namespaces.size() == 3);
+  CHECK(namespaces.at("a").uids == Ids{5});
+  CHECK(namespaces.at("a").gids == Ids{6, 7});
+  CHECK(namespaces.at("b").uids.empty());
+  CHECK(namespaces.at("b").gids == Ids{8});
+  CHECK(namespaces.at("c").gids.empty());
+}
+
+TEST_CASE("config: keys of istio-cni are understood, ours win", "[config]") {
+  CHECK(read(R"({"exclude_namespaces": ["a", "b"]})").exclude_namespaces == Texts{"a", "b"});
+  CHECK(read(R"({"exclude_namespaces": ["a"], "excludeNamespaces": ["b"]})").exclude_namespaces ==
+        Texts{"b"});
+  CHECK(read(R"({"plugin_log_level": "debug"})").log_level == LogLevel::debug);
+  CHECK(read(R"({"plugin_log_level": "debug", "logLevel": "warn"})").log_level == LogLevel::warn);
+}
+
+TEST_CASE("config: log levels", "[config]") {
+  const std::vector<std::pair<std::string, LogLevel>> levels{
+      {"none", LogLevel::none}, {"fatal", LogLevel::error}, {"error", LogLevel::error},
+      {"warn", LogLevel::warn}, {"info", LogLevel::info},   {"debug", LogLevel::debug}};
+  for (const auto& [name, level] : levels) {
+    CAPTURE(name);
+    CHECK(read(R"({"logLevel": ")" + name + "\"}").log_level == level);
+  }
+  CHECK(to_string(LogLevel::none) == std::string("none"));
+  CHECK(to_string(LogLevel::debug) == std::string("debug"));
+  CHECK(LogLevel::none < LogLevel::error);
+  CHECK(LogLevel::warn < LogLevel::info);
+}
+
+TEST_CASE("config: keys may be spelled in any case", "[config]") {
+  const PluginConfig config = read(R"({"PROXYPORT": 5, "excludenamespaces": ["a"]})");
+  CHECK(config.defaults.proxy_port == 5);
+  CHECK(config.exclude_namespaces == Texts{"a"});
+  CHECK(config.unknown_keys.empty());
+}
+
+TEST_CASE("config: what is wrong is one sentence for each key, naming key and value", "[config]") {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {R"({"proxyPort": 0})", R"(key "proxyPort": port "0" is below 1)"},
+      {R"({"proxyPort": 65536})", R"(key "proxyPort": port "65536" is above 65535)"},
+      {R"({"proxyPort": -1})", R"(key "proxyPort": port "-1")"},
+      {R"({"proxyPort": 1.5})", R"(key "proxyPort": "1.5" is not a whole number)"},
+      {R"({"proxyPort": 1e25})", R"(key "proxyPort": "1e+25" is not a whole number)"},
+      {R"({"proxyPort": "15001"})", R"(key "proxyPort": "15001" is not a whole number)"},
+      {R"({"proxyPort": [1]})", R"(key "proxyPort": "[1]" is not a whole number)"},
+      {R"({"proxyPort": null})", R"(key "proxyPort": null is not a value)"},
+      {R"({"proxyUid": 4294967295})", R"(key "proxyUid": UID "4294967295" is above 4294967294)"},
+      {R"({"proxyUid": 18446744073709551615})", R"(key "proxyUid": UID "18446744073709551615")"},
+      {R"({"proxyUid": []})", R"(key "proxyUid": no UID is given)"},
+      {R"({"proxyGid": "1337"})", R"(key "proxyGid": "1337" is not a whole number)"},
+      {R"({"proxyGid": [1, "2"]})", R"(key "proxyGid": "2" is not a whole number)"},
+      {R"({"dualStack": "true"})", R"(key "dualStack": "true" is not true or false)"},
+      {R"({"dualStack": 1})", R"(key "dualStack": "1" is not true or false)"},
+      {R"({"excludeInboundPorts": 80})", R"(key "excludeInboundPorts": "80" is not a string)"},
+      {R"({"excludeInboundPorts": [80]})", R"(key "excludeInboundPorts": "[80]" is not a string)"},
+      {R"({"excludeInboundPorts": "*"})", R"(key "excludeInboundPorts": "*" has no meaning here)"},
+      {R"({"layout": "x"})", R"(key "layout": "x" is not istio or istio-1.6)"},
+      {R"({"ipv6": true})", R"(key "ipv6": "true" is not a string)"},
+      {R"({"interceptionMode": "TPROXY"})", R"(key "interceptionMode": interception mode TPROXY)"},
+      {R"({"redirect": "some"})", R"(key "redirect": "some" is not injected or all)"},
+      {R"({"onMissingAnnotations": 5})", R"(key "onMissingAnnotations": "5" is not a string)"},
+      {R"({"backend": "nft"})", R"(key "backend": "nft" is not auto or xtables)"},
+      {R"({"excludeNamespaces": "a"})",
+       R"(key "excludeNamespaces": "a" is not an array of strings)"},
+      {R"({"excludeNamespaces": [5]})", R"(key "excludeNamespaces": "5" is not a string)"},
+      {R"({"logLevel": "loud"})", R"(key "logLevel": "loud" is not none, error)"},
+      {R"({"namespaces": []})", R"(key "namespaces": "[]" is not an object)"},
+      {R"({"namespaces": {"a": 5}})", R"(key "namespaces": namespace "a": "5" is not an object)"},
+      {R"({"namespaces": {"a": {"proxyUid": "x"}}})",
+       R"(key "namespaces": namespace "a": "x" is not a whole number)"},
+      {R"({"namespaces": {"a": {"proxyUid": []}}})",
+       R"(key "namespaces": namespace "a": no UID is given)"},
+      {R"({"namespaces": {"a": {"proxyGid": null}}})",
+       R"(key "namespaces": namespace "a": "null" is not a whole number)"},
+  };
+  for (const auto& [text, problem] : cases) {
+    CAPTURE(text);
+    const Texts found = problems(text);
+    REQUIRE(found.size() == 1);
+    CHECK_THAT(found.front(), StartsWith(problem));
+  }
+}
+
+TEST_CASE("config: a key that is wrong keeps its default, the others count", "[config]") {
+  const PluginConfig config = read_plugin_config(Json::parse(
+      R"({"proxyPort": 0, "proxyUid": "x", "layout": "x", "inboundCapturePort": 5,
+          "excludeInboundPorts": "80,http"})"));
+  CHECK(config.problems.size() == 4);
+  CHECK(config.defaults.proxy_port == 15001);
+  CHECK(config.defaults.proxy_uids == Ids{1337});
+  CHECK(config.defaults.layout == find_layout("istio"));
+  CHECK(config.defaults.inbound_capture_port == 5);
+  CHECK_FALSE(config.defaults.exclude_inbound_ports.has_value());
+}
+
+TEST_CASE("config: keys that are nobody's are named, those of others are not", "[config]") {
+  const PluginConfig config = read(R"({
+      "cniVersion": "1.1.0", "name": "n", "type": "sluice-cni", "capabilities": {}, "args": 5,
+      "ipam": "x", "dns": 5, "runtimeConfig": 5, "prevResult": 5, "cni.dev/attachments": 5,
+      "cni.dev/valid-attachments": 5, "kubernetes": {}, "cni_agent_run_dir": "/x",
+      "ambient_enabled": false, "plugin_log_level": "info", "disableCheck": true,
+      "proxy-port": 1, "excludeInboundPort": "80", "Namespace": {}})");
+  CHECK(config.unknown_keys == Texts{"Namespace", "excludeInboundPort", "proxy-port"});
+}
+
+TEST_CASE("config: whatever the values are, reading does not throw", "[config]") {
+  const Json object = Json::parse(R"({"a": {"b": []}})");
+  for (const Json& value : {Json(), Json(true), Json(-1), Json(1e300), Json(""), Json("\xff\n"),
+                            Json::array(), Json::array({Json()}), Json::object(), object}) {
+    Json network = Json::object();
+    for (const Setting& setting : settings()) network[setting.key] = value;
+    for (const char* key : {"namespaces", "excludeNamespaces", "exclude_namespaces", "redirect",
+                            "onMissingAnnotations", "logLevel", "plugin_log_level", "backend"}) {
+      network[key] = value;
+    }
+    CAPTURE(to_line(network));
+    CHECK_NOTHROW(read_plugin_config(network));
+    for (const std::string& problem : read_plugin_config(network).problems) {
+      CHECK_THAT(problem, StartsWith("key \""));
+      CHECK_THAT(problem, !Contains("\n"));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::cni

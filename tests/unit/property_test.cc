@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Laws that hold for every configuration. A failure prints its seed: SLUICE_SEED=... repeats it.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rules/diff.h"
+#include "rules/ownership.h"
+#include "rules/redirect.h"
+#include "rules/text.h"
+#include "tests/fake_backend.h"
+#include "tests/random_config.h"
+
+namespace sluice {
+namespace {
+
+constexpr int runs = 250;
+
+// Calls `check` with random configurations.
+template <class Check>
+void for_configs(Check check) {
+  const std::uint64_t seed = random_seed();
+  RandomConfig random(seed);
+  for (int run = 0; run < runs; ++run) {
+    CAPTURE(seed, run);
+    const RedirectConfig config = random.next();
+    check(config, random);
+  }
+}
+
+// Calls `check` with the rule sets of random configurations, of both families and actions.
+template <class Check>
+void for_rulesets(Check check) {
+  for_configs([&](const RedirectConfig& config, RandomConfig& random) {
+    for (const Ruleset& ruleset :
+         {redirect_ruleset(config, Family::ipv4), redirect_ruleset(config, Family::ipv6),
+          redirect_ruleset(config, Family::ipv6, FamilyAction::block)}) {
+      INFO(to_save(ruleset));
+      check(ruleset, random);
+    }
+  });
+}
+
+Ruleset without_empty_builtin_chains(Ruleset ruleset) {
+  for (TableRules& table : ruleset.tables) {
+    std::erase_if(table.chains, [](const Chain& c) { return c.policy && c.rules.empty(); });
+  }
+  return ruleset;
+}
+
+// A random chain that has rules; there always is one.
+Chain& random_chain(TableRules& table, RandomConfig& random) {
+  std::vector<Chain*> filled;
+  for (Chain& chain : table.chains) {
+    if (!chain.rules.empty()) filled.push_back(&chain);
+  }
+  return *filled.at(random.below(filled.size()));
+}
+
+std::ptrdiff_t random_index(const std::vector<Rule>& rules, RandomConfig& random) {
+  return static_cast<std::ptrdiff_t>(random.below(rules.size()));
+}
+
+// As the owner of a chain without rules of ours in it would: other names in either direction, so
+// that no two chains agree by chance.
+std::vector<Rule> foreign_rules(const std::string& chain, RandomConfig& random) {
+  const std::vector<Rule> choice{
+      chain == "OUTPUT" ? Rule{.out = Interface{.name = "theirs-out"}}
+                        : Rule{.in = Interface{.name = "theirs-in"}},
+      {.protocol = Protocol::udp, .target = Accept{}},
+      {.target = Jump{"THEIRS"}},
+      {.matches = {Opaque{"-m comment --comment \"a b\""}}, .target = Return{}}};
+  std::vector<Rule> rules;
+  for (std::size_t left = random.below(4); left > 0; --left) {
+    rules.push_back(choice[random.below(choice.size())]);
+  }
+  return rules;
+}
+
+// The rule set with foreign rules and a chain around ours.
+Ruleset surrounded(Ruleset ruleset, RandomConfig& random) {
+  for (TableRules& table : ruleset.tables) {
+    for (Chain& chain : table.chains) {
+      if (!chain.policy) continue;
+      const std::vector<Rule> before = foreign_rules(chain.name, random);
+      const std::vector<Rule> after = foreign_rules(chain.name, random);
+      chain.rules.insert(chain.rules.begin(), before.begin(), before.end());
+      chain.rules.insert(chain.rules.end(), after.begin(), after.end());
+    }
+    table.chains.push_back({.name = "THEIRS", .rules = foreign_rules("THEIRS", random)});
+  }
+  return ruleset;
+}
+
+TEST_CASE("property: the save form reads back as what was written", "[property]") {
+  for_rulesets([](const Ruleset& ruleset, RandomConfig& /*random*/) {
+    CHECK(parse_save(to_save(ruleset), ruleset.family) == std::vector{ruleset});
+  });
+}
+
+TEST_CASE("property: a text of both families reads back as both", "[property]") {
+  for_configs([](const RedirectConfig& config, RandomConfig& random) {
+    const FamilyAction action = random.chance(50) ? FamilyAction::redirect : FamilyAction::block;
+    const std::vector<Ruleset> both{redirect_ruleset(config, Family::ipv4),
+                                    redirect_ruleset(config, Family::ipv6, action)};
+    const std::string text = to_text(both, to_save);
+    INFO(text);
+    CHECK(parse_save(text) == both);
+  });
+}
+
+TEST_CASE("property: all that is written is recognized as ours", "[property]") {
+  for_rulesets([](const Ruleset& ruleset, RandomConfig& /*random*/) {
+    CHECK(owned(ruleset) == without_empty_builtin_chains(ruleset));
+    CHECK(owns_exactly(ruleset.tables.front(), ruleset.tables.front()));
+    CHECK(diff(ruleset, ruleset).empty());
+  });
+}
+
+TEST_CASE("property: foreign rules around ours are not taken for ours", "[property]") {
+  for_rulesets([](const Ruleset& ruleset, RandomConfig& random) {
+    const Ruleset live = surrounded(ruleset, random);
+    INFO("surrounded:\n" << to_save(live));
+    CHECK(diff(ruleset, owned(live)).empty());
+    CHECK(owns_exactly(live.tables.front(), ruleset.tables.front()));
+    CHECK(diff(Interception{.rulesets = {ruleset}}, Interception{.rulesets = {live}}).empty());
+  });
+}
+
+TEST_CASE("property: a rule that was removed is exactly the difference", "[property]") {
+  for_rulesets([](const Ruleset& ruleset, RandomConfig& random) {
+    Ruleset live = ruleset;
+    TableRules& table = live.tables.front();
+    Chain& chain = random_chain(table, random);
+    const std::ptrdiff_t index = random_index(chain.rules, random);
+    const std::string text = to_string(chain.name, chain.rules[static_cast<std::size_t>(index)]);
+    chain.rules.erase(chain.rules.begin() + index);
+    Difference difference{.kind = DifferenceKind::missing_rule,
+                          .family = ruleset.family,
+                          .table = table.table,
+                          .chain = chain.name,
+                          .text = text};
+    CHECK(diff(ruleset, live) == std::vector{difference});
+    CHECK_FALSE(owns_exactly(table, ruleset.tables.front()));
+    difference.kind = DifferenceKind::unexpected_rule;
+    CHECK(diff(live, ruleset) == std::vector{difference});
+  });
+}
+
+// One small change, of those that leave the rules the same too.
+void mutate(TableRules& table, RandomConfig& random) {
+  Chain& chain = random_chain(table, random);
+  std::vector<Rule>& rules = chain.rules;
+  const std::ptrdiff_t index = random_index(rules, random);
+  switch (random.below(7)) {
+    case 0:
+      rules.erase(rules.begin() + index);
+      return;
+    case 1:
+      rules.push_back(rules.front());
+      return;
+    case 2:
+      std::swap(rules.front(), rules[static_cast<std::size_t>(index)]);
+      return;
+    case 3:
+      rules.insert(rules.begin() + index, {.target = Jump{"ISTIO_OUTPUT"}});
+      return;
+    case 4:
+      table.chains.erase(table.chains.begin() +
+                         static_cast<std::ptrdiff_t>(random.below(table.chains.size())));
+      return;
+    case 5:
+      std::reverse(table.chains.begin(), table.chains.end());
+      return;
+    default:
+      table.chains.push_back({.name = "ISTIO_DROP"});
+      return;
+  }
+}
+
+TEST_CASE("property: both ways to compare agree", "[property]") {
+  int same = 0;
+  int different = 0;
+  for_rulesets([&](const Ruleset& ruleset, RandomConfig& random) {
+    Ruleset live = random.chance(50) ? surrounded(ruleset, random) : ruleset;
+    mutate(live.tables.front(), random);
+    INFO("live:\n" << to_save(live));
+    const bool equal = diff(ruleset, owned(live)).empty();
+    CHECK(owns_exactly(live.tables.front(), ruleset.tables.front()) == equal);
+    ++(equal ? same : different);
+  });
+  // Else the law holds for want of cases.
+  CHECK(same > runs / 10);
+  CHECK(different > runs / 10);
+}
+
+// The foreign part of a namespace, table by table.
+std::vector<std::string> foreign_part(const Interception& all) {
+  CallLog calls;
+  FakeBackend bare(calls);
+  bare.live = all;
+  bare.remove();
+  std::vector<std::string> texts;
+  for (const Ruleset& ruleset : bare.live.rulesets) texts.push_back(to_save(ruleset));
+  return texts;
+}
+
+TEST_CASE("property: applying one configuration over another leaves what is foreign",
+          "[property]") {
+  for_configs([](const RedirectConfig& config, RandomConfig& random) {
+    const PodNetwork pod{.addresses = {parse_address("fd00::1")}};
+    CallLog calls;
+    FakeBackend backend(calls);
+    for (const Ruleset& ruleset : interception(config, pod).rulesets) {
+      backend.live.rulesets.push_back(surrounded(ruleset, random));
+    }
+    const std::vector<std::string> foreign = foreign_part(backend.live);
+    const Interception wanted = interception(random.next(), pod);
+    backend.apply(wanted);
+    CHECK(diff(wanted, backend.read()).empty());
+    backend.apply(wanted);
+    CHECK(diff(wanted, backend.read()).empty());
+    backend.remove();
+    CHECK(diff(Interception{}, backend.read()).empty());
+    std::vector<std::string> left;
+    for (const Ruleset& ruleset : backend.live.rulesets) left.push_back(to_save(ruleset));
+    // A family that was not there before has its empty table now.
+    left.resize(std::min(left.size(), foreign.size()));
+    CHECK(left == foreign);
+  });
+}
+
+}  // namespace
+}  // namespace sluice
