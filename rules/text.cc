@@ -41,7 +41,7 @@ std::string tcp_flag_names(std::uint8_t bits) {
   if (bits == 0) return "NONE";
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if ((bits >> i & 1U) == 0) continue;
+    if ((static_cast<unsigned>(bits) >> i & 1U) == 0) continue;
     if (!text.empty()) text += ',';
     text += names.at(i);
   }

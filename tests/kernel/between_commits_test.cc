@@ -27,7 +27,7 @@ const Rule foreign_ipv6_rule{.source = AddressMatch{.cidr = parse_cidr("fd99::/6
 void add_foreign_rule(Family family) {
   const std::unique_ptr<XtTable> table = XtTable::open(family, Table::nat);
   table->append("POSTROUTING", family == Family::ipv4 ? foreign_rule : foreign_ipv6_rule);
-  if (!table->commit()) FAIL("the writer between lost itself");
+  CHECK(table->commit());
 }
 
 // What stands in the chains of both families that hold rules of ours among others.

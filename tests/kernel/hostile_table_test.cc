@@ -101,12 +101,12 @@ TEST_CASE("a table as iptables lays it out passes") {
 
 TEST_CASE("a table that libiptc cannot read is an error") {
   int accepted = 0;
-  for (const auto& [name, filter] : hostile_filters()) {
+  for (const NamedFilter& hostile : hostile_filters()) {
     for (const Family family : {Family::ipv4, Family::ipv6}) {
-      INFO(to_string(family) << ": " << name);
+      INFO(to_string(family) << ": " << hostile.name);
       TestNetns netns;
       int errnum = 0;
-      netns.inside([&] { errnum = write_filter(family, filter); });
+      netns.inside([&] { errnum = write_filter(family, hostile.filter); });
       // Newer kernels refuse some of them by themselves.
       CHECK((errnum == 0 || errnum == EINVAL));
       if (errnum != 0) continue;
@@ -115,6 +115,16 @@ TEST_CASE("a table that libiptc cannot read is an error") {
     }
   }
   CHECK(accepted >= 16);
+}
+
+// iptables refuses to make such a chain. libiptc takes the target's name for the chain's: rules
+// that should reject would run through it instead.
+TEST_CASE("a chain with the name of a target that we write is not taken for the target") {
+  TestNetns netns;
+  const RawFilter filter = with_chains({RawError{"REJECT"}, RawVerdict{raw_return}});
+  netns.inside([&] { REQUIRE(write_filter(Family::ipv6, filter) == 0); });
+  CHECK_THROWS_AS(netns.backend().apply(ipv6_blocked(small_config())), Error);
+  CHECK(diff(Interception{}, netns.backend().read()).empty());
 }
 
 TEST_CASE("a table of too many rules is an error, not minutes of work") {

@@ -165,27 +165,20 @@ TEST_CASE("ownership: without the jump in OUTPUT no interface rule is ours", "[o
   CHECK(owned_in(table, "OUTPUT").empty());
 }
 
-TEST_CASE("ownership: every jump to our chains is ours, whoever made it", "[ownership]") {
-  const TableRules table = table_with(
-      {"-A PREROUTING -p tcp -j ISTIO_INBOUND", "-A PREROUTING -j DOCKER",
-       "-A PREROUTING -s 10.0.0.0/8 -m comment --comment x -j ISTIO_INBOUND",
-       "-A OUTPUT -o eth1 -j RETURN", "-A OUTPUT -j ISTIO_OUTPUT", "-A OUTPUT -o eth2 -j RETURN",
-       "-A OUTPUT -j ISTIO_OUTPUT", "-A DOCKER -p udp -j RETURN", "-A DOCKER -j ISTIO_OUTPUT",
-       "-A POSTROUTING -j MASQUERADE"},
-      {"DOCKER", "ISTIO_INBOUND", "ISTIO_OUTPUT"});
+TEST_CASE("ownership: every jump or goto to our chains is ours, whoever made it", "[ownership]") {
+  const TableRules table =
+      table_with({"-A PREROUTING -p tcp -j ISTIO_INBOUND", "-A PREROUTING -j DOCKER",
+                  "-A PREROUTING -s 10.0.0.0/8 -m comment --comment x -j ISTIO_INBOUND",
+                  "-A OUTPUT -o eth1 -j RETURN", "-A OUTPUT -j ISTIO_OUTPUT", "-A OUTPUT -g DOCKER",
+                  "-A OUTPUT -g ISTIO_OUTPUT", "-A DOCKER -p udp -j RETURN",
+                  "-A DOCKER -j ISTIO_OUTPUT", "-A POSTROUTING -j MASQUERADE"},
+                 {"DOCKER", "ISTIO_INBOUND", "ISTIO_OUTPUT"});
   CHECK(owned_in(table, "PREROUTING") == Positions{0, 2});
   CHECK(owned_in(table, "OUTPUT") == Positions{1, 3});
   CHECK(owned_in(table, "DOCKER") == Positions{1});
   CHECK(owned_in(table, "POSTROUTING").empty());
   CHECK(owned_in(table, "ISTIO_OUTPUT").empty());
   CHECK(owned_rules(table).size() == 3);
-}
-
-TEST_CASE("ownership: a goto to one of our chains is ours as well", "[ownership]") {
-  const TableRules table = table_with(
-      {"-A OUTPUT -o eth1 -j RETURN", "-A OUTPUT -g DOCKER", "-A OUTPUT -g ISTIO_OUTPUT"},
-      {"DOCKER", "ISTIO_OUTPUT"});
-  CHECK(owned_in(table, "OUTPUT") == Positions{2});
 }
 
 // Where what was written last is known, a foreign rule that happens to stand before it stays.
@@ -212,6 +205,16 @@ TEST_CASE("ownership: what was written last tells our interfaces from others", "
   CHECK(ours({"x", "b"}, {"a", "b"}) == Both{{0, 1, 2}, {0, 1, 2}});
   CHECK(ours({"x"}, {"a"}) == Both{{0, 1}, {0, 1}});
   CHECK(ours({"b"}, {"a", "b"}) == Both{{0, 1}, {0, 1}});
+}
+
+TEST_CASE("ownership: what was written is looked for in both chains", "[ownership]") {
+  const TableRules written =
+      table_with(joined(our_run("PREROUTING", {"a"}), our_run("OUTPUT", {"a"})), istio_chains);
+  const TableRules found =
+      table_with(joined(our_run("PREROUTING", {}), our_run("OUTPUT", {"a"})), istio_chains);
+  for (const OwnedRules& part : owned_rules(found, &written)) {
+    CHECK(part.positions == (part.chain == "OUTPUT" ? Positions{1} : Positions{0}));
+  }
 }
 
 TEST_CASE("ownership: a table that was not written last time tells nothing", "[ownership]") {

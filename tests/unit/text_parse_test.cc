@@ -191,6 +191,7 @@ TEST_CASE("text_parse: a line that cannot be read is named by its number", "[tex
       {"-A OUTPUT -p tcp -j REDIRECT --to-ports http", "line 5: port \"http\""},
       {"-A OUTPUT -m comment --comment \"open", "line 5: a quote is not closed"},
       {":", "line 5: a chain declaration is not complete"},
+      {": ACCEPT [0:0]", "line 5: a chain declaration is not complete"},
       {":CHAIN", "line 5: a chain declaration is not complete"},
       {":CHAIN QUEUE [0:0]", "line 5: policy \"QUEUE\" is unknown"},
       {":OUTPUT ACCEPT [0:0]", "line 5: chain \"OUTPUT\" stands twice"},

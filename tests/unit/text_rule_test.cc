@@ -27,6 +27,8 @@ TEST_CASE("text_rule: words are split at blanks outside of quotes", "[text_rule]
   CHECK(split_words(R"("a \\" b)") == Words{R"("a \\")", "b"});
   CHECK(split_words(R"(a"b c"d)") == Words{R"(a"b c"d)"});
   CHECK(split_words(R"("")") == Words{R"("")"});
+  // Only in quotes does a backslash protect what follows it.
+  CHECK(split_words(R"(a\ b)") == Words{R"(a\)", "b"});
   for (const char* text : {R"(")", R"(a "b)", R"("a\")", R"("a" ")"}) {
     CAPTURE(text);
     CHECK(message_of([&] { split_words(text); }) == "a quote is not closed");
@@ -103,6 +105,16 @@ TEST_CASE("text_rule: owners", "[text_rule]") {
   CHECK_THROWS_AS(match("-m owner --uid-owner 1-"), Error);
 }
 
+// iptables-save prints none of these; what is not understood must not turn into its opposite.
+TEST_CASE("text_rule: a negation that the model cannot say is not lost", "[text_rule]") {
+  for (const char* text :
+       {"! -m owner --uid-owner 5", "! -j RETURN", "! -g MINE", "! -f", "-f", "!", "-i eth0 !"}) {
+    CAPTURE(text);
+    CHECK(to_string("X", parse(text)) == std::string("-A X ") + text);
+  }
+  CHECK(parse("! -j RETURN").target != Target(Return{}));
+}
+
 TEST_CASE("text_rule: targets", "[text_rule]") {
   const std::vector<std::pair<std::string, Target>> cases{
       {"-j ACCEPT", Accept{}},
@@ -110,6 +122,8 @@ TEST_CASE("text_rule: targets", "[text_rule]") {
       {"-j RETURN", Return{}},
       {"-j MINE", Jump{"MINE"}},
       {"-j THEIRS", Opaque{"-j THEIRS"}},
+      {"-j MINE --option", Opaque{"-j MINE --option"}},
+      {"-j RETURN --option", Opaque{"-j RETURN --option"}},
       {"-g MINE", Jump{.chain = "MINE", .go_to = true}},
       {"-j REDIRECT --to-ports 15001", Redirect{15001}},
       {"-j REDIRECT", Opaque{"-j REDIRECT"}},
