@@ -235,5 +235,11 @@ TEST_CASE("unknown revisions and short payloads become opaque and are not read b
   }
 }
 
+TEST_CASE("a redirection to several ranges is not taken for one to a port") {
+  Payload payload = encode(Redirect{80}, Family::ipv4);
+  payload.bytes.at(0) = 2;  // rangesize; kernels refuse it today
+  CHECK(std::holds_alternative<Opaque>(decode_target(payload, Family::ipv4)));
+}
+
 }  // namespace
 }  // namespace sluice::kernel::xt
