@@ -3,6 +3,7 @@
 // tests/fake_backend.h fakes it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,12 +15,24 @@
 
 namespace sluice {
 
+// Policy routing that delivers marked packets to this host: `ip rule add fwmark MARK lookup TABLE`
+// and `ip route add local default dev lo table TABLE`.
+struct TproxyRoute {
+  Family family = Family::ipv4;
+  std::uint32_t mark = 0;
+  std::uint32_t table = 0;
+
+  bool operator==(const TproxyRoute&) const = default;
+};
+
 // All that Sluice puts into a network namespace, or finds in it.
 struct Interception {
   // At most one per family. A family or table that is not listed holds nothing of ours.
   std::vector<Ruleset> rulesets = {};
   // On lo.
   std::vector<Cidr> loopback_addresses = {};
+  // At most one per family, in the order of the families.
+  std::vector<TproxyRoute> tproxy_routes = {};
   // False: a kernel without the tables or addresses that the IPv6 part needs is no error; that
   // part is left out and a notice says so. Always true for what was read.
   bool ipv6_required = true;

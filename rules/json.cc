@@ -54,27 +54,55 @@ Json ports_to_json(const Ports& match) {
   return object;
 }
 
+template <class MarkPart>
+Json mark_to_json(const MarkPart& mark) {
+  Json object{{"value", mark.value}, {"mask", mark.mask}};
+  if constexpr (requires { mark.negated; }) return with_negation(std::move(object), mark.negated);
+  return object;
+}
+
 Json to_json(const Match& match) {
-  return std::visit(Overloaded{
-                        [](const Tcp& tcp) -> Json {
-                          Json object = ports_to_json(tcp);
-                          add(object, "flags", tcp.flags);
-                          return {{"tcp", object}};
-                        },
-                        [](const Udp& udp) -> Json {
-                          return {{"udp", ports_to_json(udp)}};
-                        },
-                        [](const Owner& owner) -> Json {
-                          Json object = Json::object();
-                          add(object, "uid", owner.uid);
-                          add(object, "gid", owner.gid);
-                          return {{"owner", object}};
-                        },
-                        [](const Opaque& opaque) -> Json {
-                          return {{"opaque", opaque.text}};
-                        },
-                    },
-                    match);
+  return std::visit(
+      Overloaded{
+          [](const Tcp& tcp) -> Json {
+            Json object = ports_to_json(tcp);
+            add(object, "flags", tcp.flags);
+            return {{"tcp", object}};
+          },
+          [](const Udp& udp) -> Json {
+            return {{"udp", ports_to_json(udp)}};
+          },
+          [](const Owner& owner) -> Json {
+            Json object = Json::object();
+            add(object, "uid", owner.uid);
+            add(object, "gid", owner.gid);
+            return {{"owner", object}};
+          },
+          [](const Multiport& multiport) -> Json {
+            Json list = Json::array();
+            for (const PortRange ports : multiport.destinations) {
+              list.push_back(range(ports.first, ports.last));
+            }
+            return {{"multiport", with_negation({{"destinations", list}}, multiport.negated)}};
+          },
+          [](const Mark& mark) -> Json {
+            return {{"mark", mark_to_json(mark)}};
+          },
+          [](const Connmark& mark) -> Json {
+            return {{"connmark", mark_to_json(mark)}};
+          },
+          [](const Conntrack& conntrack) -> Json {
+            return {
+                {"conntrack", with_negation({{"states", conntrack.states}}, conntrack.negated)}};
+          },
+          [](const Limit& limit) -> Json {
+            return {{"limit", {{"period", limit.period}, {"burst", limit.burst}}}};
+          },
+          [](const Opaque& opaque) -> Json {
+            return {{"opaque", opaque.text}};
+          },
+      },
+      match);
 }
 
 Json to_json(const Target& target) {
@@ -90,6 +118,27 @@ Json to_json(const Target& target) {
                         },
                         [](const RejectWithTcpReset&) -> Json {
                           return {{"reject", {{"with", "tcp-reset"}}}};
+                        },
+                        [](const RejectWithPortUnreachable&) -> Json {
+                          return {{"reject", {{"with", "port-unreachable"}}}};
+                        },
+                        [](const SetMark& mark) -> Json {
+                          return {{"setMark", mark_to_json(mark)}};
+                        },
+                        [](const SaveMark&) -> Json { return "saveMark"; },
+                        [](const RestoreMark&) -> Json { return "restoreMark"; },
+                        [](const Tproxy& tproxy) -> Json {
+                          return {{"tproxy",
+                                   {{"address", to_string(tproxy.address)},
+                                    {"port", tproxy.port},
+                                    {"mark", tproxy.mark},
+                                    {"mask", tproxy.mask}}}};
+                        },
+                        [](const CtZone& zone) -> Json {
+                          return {{"ct", {{"zone", zone.zone}}}};
+                        },
+                        [](const Nflog& nflog) -> Json {
+                          return {{"nflog", {{"group", nflog.group}, {"prefix", nflog.prefix}}}};
                         },
                         [](const Opaque& opaque) -> Json {
                           return {{"opaque", opaque.text}};

@@ -4,6 +4,7 @@
 // 1.32.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,7 +42,29 @@ enum class Ipv6Policy : std::uint8_t {
   block,  // as automatic, but block instead of none
 };
 
-enum class InterceptionMode : std::uint8_t { redirect, none };
+enum class InterceptionMode : std::uint8_t {
+  redirect,
+  tproxy,  // as redirect, but inbound connections keep their source address
+  none,
+};
+
+// Which DNS queries go to the sidecar: none, all to port 53, those to the pod's own resolvers.
+enum class DnsCapture : std::uint8_t { off, all, resolvers };
+
+// Outbound traffic of some users that is not captured.
+struct UidExclusion {
+  struct Uids {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+
+    auto operator<=>(const Uids&) const = default;
+  };
+  std::optional<Protocol> protocol = std::nullopt;  // tcp or udp; nothing: everything
+  std::vector<PortRange> ports = {};                // empty: all; not empty only with a protocol
+  std::vector<Uids> uids = {};                      // at least one
+
+  bool operator==(const UidExclusion&) const = default;
+};
 
 struct Layout;
 
@@ -79,7 +102,40 @@ struct RedirectConfig {
   std::vector<Cidr> exclude_outbound_cidrs = {};
   // Nothing that comes in or goes out over these is captured.
   std::vector<std::string> exclude_interfaces = {};
+  // What comes in over these was sent by a guest of the pod (a virtual machine): it is captured as
+  // outbound traffic, never as inbound.
+  std::vector<std::string> virtual_interfaces = {};
+  // Inbound traffic from these is not captured.
+  std::vector<Cidr> exclude_inbound_cidrs = {};
+  std::vector<UidExclusion> exclude_outbound_for_uids = {};
+  // Only outbound traffic of these groups is captured (at most owner_group_limit)...
+  Selection<std::uint32_t> include_owner_groups = {};
+  // ...or, where all are included, that of all groups but these.
+  std::vector<std::uint32_t> exclude_owner_groups = {};
+
+  // Mode tproxy: what marks a packet for the sidecar, and the routing table that delivers it.
+  std::uint32_t tproxy_mark = 1337;
+  std::uint32_t tproxy_table = 133;
+
+  DnsCapture dns_capture = DnsCapture::off;
+  std::vector<IpAddress> resolvers = {};  // of both families; for DnsCapture::resolvers
+  std::uint16_t dns_port = 15053;         // the sidecar's DNS listener
+
+  // Drop packets that belong to no connection instead of letting the pod answer them with a reset.
+  bool drop_invalid = false;
+  // What "localhost" is in IPv4's rules.
+  Cidr ipv4_loopback = parse_cidr("127.0.0.1/32");
+  // Report new connections to NFLOG group nflog_group, rate-limited.
+  bool log = false;
 };
+
+// The mark of the sidecar's own calls into its pod in mode tproxy; tproxy_mark must differ.
+inline constexpr std::uint32_t outbound_mark = 1338;
+// iptables rules have no place for more.
+inline constexpr std::size_t owner_group_limit = 64;
+// Where RedirectConfig::log reports to, and how each report's text begins.
+inline constexpr std::uint16_t nflog_group = 1337;
+inline constexpr std::string_view nflog_prefix = "sluice: ";
 
 // What is known of the pod's network. Addresses may come after ADD (SLAAC), so what is decided
 // from them is a family's fate, never a single address's.

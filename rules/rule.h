@@ -88,6 +88,56 @@ struct Owner {
   bool operator==(const Owner&) const = default;
 };
 
+// -m multiport --dports: up to 15 ports, where a range counts as two. Valid only in a rule whose
+// protocol has ports.
+struct Multiport {
+  std::vector<PortRange> destinations = {};
+  bool negated = false;
+
+  bool operator==(const Multiport&) const = default;
+};
+
+// -m mark: the packet's mark, under `mask`, is `value`.
+struct Mark {
+  std::uint32_t value = 0;
+  std::uint32_t mask = 0xffffffff;
+  bool negated = false;
+
+  bool operator==(const Mark&) const = default;
+};
+
+// -m connmark: the same of the connection's mark.
+struct Connmark {
+  std::uint32_t value = 0;
+  std::uint32_t mask = 0xffffffff;
+  bool negated = false;
+
+  bool operator==(const Connmark&) const = default;
+};
+
+// -m conntrack --ctstate: one of these states. The bits are those of the kernel's XT_CONNTRACK_*.
+struct Conntrack {
+  static constexpr std::uint16_t invalid = 1;
+  static constexpr std::uint16_t established = 2;
+  static constexpr std::uint16_t related = 4;
+  static constexpr std::uint16_t new_connection = 8;
+  static constexpr std::uint16_t untracked = 64;
+
+  std::uint16_t states = 0;
+  bool negated = false;
+
+  bool operator==(const Conntrack&) const = default;
+};
+
+// -m limit: a token bucket of `burst` packets that fills at one packet in `period`, counted in
+// units of 0.1 ms (XT_LIMIT_SCALE); 10/sec is 1000.
+struct Limit {
+  std::uint32_t period = 0;
+  std::uint32_t burst = 5;
+
+  bool operator==(const Limit&) const = default;
+};
+
 // A match or target that Sluice never writes but may find in a live table or a dump: `text` is
 // its options as found, or the kernel's bytes in hexadecimal. Cannot be applied.
 struct Opaque {
@@ -96,7 +146,7 @@ struct Opaque {
   bool operator==(const Opaque&) const = default;
 };
 
-using Match = std::variant<Tcp, Udp, Owner, Opaque>;
+using Match = std::variant<Tcp, Udp, Owner, Multiport, Mark, Connmark, Conntrack, Limit, Opaque>;
 
 struct Accept {
   bool operator==(const Accept&) const = default;
@@ -125,8 +175,56 @@ struct Redirect {
 struct RejectWithTcpReset {
   bool operator==(const RejectWithTcpReset&) const = default;
 };
+// -j REJECT --reject-with icmp-port-unreachable, icmp6-port-unreachable in IPv6. Only in filter.
+struct RejectWithPortUnreachable {
+  Family family = Family::ipv4;  // of the rule set
 
-using Target = std::variant<Accept, Drop, Return, Jump, Redirect, RejectWithTcpReset, Opaque>;
+  bool operator==(const RejectWithPortUnreachable&) const = default;
+};
+// -j MARK --set-xmark VALUE/MASK: the packet's mark loses the bits of `mask` and is then xored with
+// `value`. With the full mask it is set to `value`. Only in mangle.
+struct SetMark {
+  std::uint32_t value = 0;
+  std::uint32_t mask = 0xffffffff;
+
+  bool operator==(const SetMark&) const = default;
+};
+// -j CONNMARK --save-mark: the packet's mark, all bits, becomes the connection's.
+struct SaveMark {
+  bool operator==(const SaveMark&) const = default;
+};
+// -j CONNMARK --restore-mark: the connection's mark, all bits, becomes the packet's. Only in
+// mangle.
+struct RestoreMark {
+  bool operator==(const RestoreMark&) const = default;
+};
+// -j TPROXY: the packet is delivered to the socket that listens on this port and address (all
+// zeros: the one the packet came in on) and gets the mark. Only in mangle's PREROUTING.
+struct Tproxy {
+  IpAddress address = {};  // of the rule set's family
+  std::uint16_t port = 0;
+  std::uint32_t mark = 0;
+  std::uint32_t mask = 0xffffffff;
+
+  bool operator==(const Tproxy&) const = default;
+};
+// -j CT --zone: the connection is tracked in this zone. Only in raw.
+struct CtZone {
+  std::uint16_t zone = 0;
+
+  bool operator==(const CtZone&) const = default;
+};
+// -j NFLOG: the packet is handed to whoever listens on the netlink group.
+struct Nflog {
+  std::uint16_t group = 0;
+  std::string prefix = {};  // up to 63 bytes
+
+  bool operator==(const Nflog&) const = default;
+};
+
+using Target = std::variant<Accept, Drop, Return, Jump, Redirect, RejectWithTcpReset,
+                            RejectWithPortUnreachable, SetMark, SaveMark, RestoreMark, Tproxy,
+                            CtZone, Nflog, Opaque>;
 
 // One rule. Members stand in the order in which iptables-save prints them.
 struct Rule {

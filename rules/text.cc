@@ -1,26 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rules/text.h"
 
-#include <array>
-#include <cstdint>
-#include <utility>
+#include "rules/text_part.h"
 
 namespace sluice {
 namespace {
-
-const char* negation(bool negated) {
-  return negated ? " !" : "";
-}
-
-std::string to_string(PortRange ports) {
-  if (ports.first == ports.last) return std::to_string(ports.first);
-  return std::to_string(ports.first) + ":" + std::to_string(ports.last);
-}
-
-std::string to_string(const OwnerRange& owner) {
-  if (owner.first == owner.last) return std::to_string(owner.first);
-  return std::to_string(owner.first) + "-" + std::to_string(owner.last);
-}
 
 std::string to_string(Protocol protocol) {
   switch (protocol) {
@@ -36,80 +20,14 @@ std::string to_string(Protocol protocol) {
   return std::to_string(static_cast<unsigned>(protocol));
 }
 
-std::string tcp_flag_names(std::uint8_t bits) {
-  constexpr std::array<const char*, 6> names{"FIN", "SYN", "RST", "PSH", "ACK", "URG"};
-  if (bits == 0) return "NONE";
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if ((static_cast<unsigned>(bits) >> i & 1U) == 0) continue;
-    if (!text.empty()) text += ',';
-    text += names.at(i);
-  }
-  return text;
-}
-
-// " --dport 80", " ! --dport 8000:8100".
-std::string option(const char* name, const std::optional<PortMatch>& match) {
-  if (!match) return "";
-  return std::string(negation(match->negated)) + " --" + name + " " + to_string(match->ports);
-}
-
-std::string option(const char* name, const std::optional<OwnerRange>& owner) {
-  if (!owner) return "";
-  return std::string(negation(owner->negated)) + " --" + name + " " + to_string(*owner);
-}
-
-std::string to_string(const Match& match) {
-  return std::visit(
-      Overloaded{
-          [](const Tcp& tcp) {
-            std::string text =
-                " -m tcp" + option("sport", tcp.source) + option("dport", tcp.destination);
-            if (tcp.flags) {
-              text += std::string(negation(tcp.flags->negated)) + " --tcp-flags " +
-                      tcp_flag_names(tcp.flags->mask) + " " + tcp_flag_names(tcp.flags->compare);
-            }
-            return text;
-          },
-          [](const Udp& udp) {
-            return " -m udp" + option("sport", udp.source) + option("dport", udp.destination);
-          },
-          [](const Owner& owner) {
-            return " -m owner" + option("uid-owner", owner.uid) + option("gid-owner", owner.gid);
-          },
-          [](const Opaque& opaque) { return " " + opaque.text; },
-      },
-      match);
-}
-
-std::string to_string(const Target& target) {
-  return std::visit(
-      Overloaded{
-          [](const Accept&) -> std::string { return " -j ACCEPT"; },
-          [](const Drop&) -> std::string { return " -j DROP"; },
-          [](const Return&) -> std::string { return " -j RETURN"; },
-          [](const Jump& jump) { return (jump.go_to ? " -g " : " -j ") + jump.chain; },
-          [](const Redirect& redirect) {
-            return " -j REDIRECT --to-ports " + std::to_string(redirect.port);
-          },
-          [](const RejectWithTcpReset&) -> std::string {
-            return " -j REJECT --reject-with tcp-reset";
-          },
-          [](const Opaque& opaque) {
-            return opaque.text.empty() ? opaque.text : " " + opaque.text;
-          },
-      },
-      target);
-}
-
 void append_interface(std::string& text, const char* option,
                       const std::optional<Interface>& interface) {
-  if (interface) text += std::string(negation(interface->negated)) + option + interface->name;
+  if (interface) text += std::string(interface->negated ? " !" : "") + option + interface->name;
 }
 
 void append_address(std::string& text, const char* option,
                     const std::optional<AddressMatch>& match) {
-  if (match) text += std::string(negation(match->negated)) + option + to_string(match->cidr);
+  if (match) text += std::string(match->negated ? " !" : "") + option + to_string(match->cidr);
 }
 
 const char* policy_name(const Chain& chain) {

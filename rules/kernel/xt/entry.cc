@@ -111,17 +111,20 @@ Payload encode_target(const Target& target, Family family) {
   const auto standard = [](const std::string& name) {
     return Payload{.name = name, .revision = 0, .bytes = std::vector<std::uint8_t>(verdict_size)};
   };
-  return std::visit(Overloaded{
-                        [&](const Accept&) { return standard("ACCEPT"); },
-                        [&](const Drop&) { return standard("DROP"); },
-                        [&](const Return&) { return standard("RETURN"); },
-                        [&](const Jump& jump) { return standard(jump.chain); },
-                        [](const Opaque& opaque) -> Payload {
-                          throw Error("target " + quote(opaque.text) + " cannot be written");
-                        },
-                        [&](const auto& extension) { return encode(extension, family); },
-                    },
-                    target);
+  return std::visit(
+      Overloaded{
+          [&](const Accept&) { return standard("ACCEPT"); },
+          [&](const Drop&) { return standard("DROP"); },
+          [&](const Return&) { return standard("RETURN"); },
+          [&](const Jump& jump) { return standard(jump.chain); },
+          [](const Opaque& opaque) -> Payload {
+            throw Error("target " + quote(opaque.text) + " cannot be written");
+          },
+          [&](const Redirect& known) { return encode(known, family); },
+          [&](const RejectWithTcpReset& known) { return encode(known, family); },
+          [](const auto&) -> Payload { throw Error("this target cannot be written"); },
+      },
+      target);
 }
 
 template <class Traits>

@@ -41,7 +41,10 @@ Payload encode_match(const Match& match) {
                         [](const Opaque& opaque) -> Payload {
                           throw Error("match " + quote(opaque.text) + " cannot be written");
                         },
-                        [](const auto& known) { return encode(known); },
+                        [](const Tcp& known) { return encode(known); },
+                        [](const Udp& known) { return encode(known); },
+                        [](const Owner& known) { return encode(known); },
+                        [](const auto&) -> Payload { throw Error("this match cannot be written"); },
                     },
                     match);
 }
