@@ -139,7 +139,7 @@ bool owns_exactly(const TableRules& live, const TableRules& wanted, const TableR
   std::size_t chains_unseen = 0;
   for (const Chain& chain : live.chains) chains_unseen += is_owned_chain(chain.name) ? 1U : 0U;
   std::size_t others_seen = 0;
-  const std::vector<OwnedRules> others = owned_rules(live, written);
+  const std::vector<OwnedRules> others = owned_rules(live, written, &wanted);
   for (const Chain& chain : wanted.chains) {
     const Chain* counterpart = find_chain(live, chain.name);
     if (is_owned_chain(chain.name)) {

@@ -36,7 +36,7 @@ struct Difference {
 // One line, as `missing: IPv4 nat: -A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN`.
 std::string to_string(const Difference& difference);
 
-// Whether what is ours in the live table, owned_rules(live, written), is exactly `wanted`.
+// Whether what is ours in the live table, owned_rules(live, written, &wanted), is exactly `wanted`.
 bool owns_exactly(const TableRules& live, const TableRules& wanted,
                   const TableRules* written = nullptr);
 

@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <iterator>
 
+#include "rules/policy/policy.h"
 #include "rules/redirect.h"
 
 namespace sluice {
 namespace {
 
-bool captures_inbound(const RedirectConfig& config) {
-  return config.include_inbound_ports.all || !config.include_inbound_ports.list.empty();
+// Packets that mode TPROXY marks must find their way to this host.
+void add_tproxy_route(Interception& all, const RedirectConfig& config, Family family) {
+  if (config.mode != InterceptionMode::tproxy || !policy::captures_inbound(config)) return;
+  all.tproxy_routes.push_back(
+      {.family = family, .mark = config.tproxy_mark, .table = config.tproxy_table});
 }
 
 }  // namespace
@@ -53,10 +57,12 @@ Interception interception(const RedirectConfig& config, const PodNetwork& pod) {
   if (config.mode == InterceptionMode::none) return all;
   const FamilyAction ipv6 = ipv6_action(config, pod);
   all.rulesets.push_back(redirect_ruleset(config, Family::ipv4));
+  add_tproxy_route(all, config, Family::ipv4);
   if (ipv6 != FamilyAction::none) {
     all.rulesets.push_back(redirect_ruleset(config, Family::ipv6, ipv6));
   }
-  if (ipv6 == FamilyAction::redirect && captures_inbound(config) && pod.ipv6_on_loopback) {
+  if (ipv6 == FamilyAction::redirect) add_tproxy_route(all, config, Family::ipv6);
+  if (ipv6 == FamilyAction::redirect && policy::captures_inbound(config) && pod.ipv6_on_loopback) {
     all.loopback_addresses.push_back(passthrough_source(Family::ipv6));
   }
   all.ipv6_required = std::any_of(pod.addresses.begin(), pod.addresses.end(), is_usable_ipv6);

@@ -7,6 +7,12 @@
 //    in both chains alike is ours; a rule of the same shape elsewhere, or in one chain only, is
 //    somebody else's. Where it is known what was written last, exactly that is ours and not what
 //    happens to stand before it. In doubt a rule is ours: one of ours left behind opens the pod;
+//    The same holds in mangle, where the mode TPROXY writes them;
+//  - in nat's PREROUTING, the RETURN rules of virtual interfaces behind their jumps. Where nothing
+//    outbound is captured there is no jump, and only who wants just these rules knows them: DEL
+//    leaves them behind, where they do nothing any more;
+//  - in mangle, the rules of mode TPROXY around its mark, which our own chains name;
+//  - reports (NFLOG) whose text begins with ours;
 //  - ::6/128 on lo, which nothing but a sidecar's passthrough uses.
 #pragma once
 
@@ -31,10 +37,12 @@ struct OwnedRules {
 
 // One entry for each chain that is not ours but holds rules of ours, in the order of the table's
 // chains. `written` is the same table as it was written last, nullptr if that is not known.
-std::vector<OwnedRules> owned_rules(const TableRules& table, const TableRules* written = nullptr);
+// `wanted` is the same table as it is to be: what of it stands in its place already is ours too.
+std::vector<OwnedRules> owned_rules(const TableRules& table, const TableRules* written = nullptr,
+                                    const TableRules* wanted = nullptr);
 
 // Our part of `live`: our chains whole, other chains reduced to our rules and left out if none
-// remain. A table without anything of ours is left out.
+// remain. A table without anything of ours is left out. `written` is also what is wanted.
 Ruleset owned(const Ruleset& live, const Ruleset* written = nullptr);
 
 }  // namespace sluice

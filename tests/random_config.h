@@ -28,7 +28,8 @@ class RandomConfig {
  public:
   explicit RandomConfig(std::uint64_t seed) : engine_(seed) {}
 
-  // Anything that the settings can ask for in mode REDIRECT.
+  // Anything that the settings can ask for but mode NONE. Virtual interfaces come with something
+  // outbound to capture: ownership.h says why.
   RedirectConfig next() {
     RedirectConfig config;
     const std::vector<std::string>& names = layout_names();
@@ -49,6 +50,15 @@ class RandomConfig {
     config.include_outbound_cidrs = cidr_selection();
     config.exclude_outbound_cidrs = cidrs();
     config.exclude_interfaces = interfaces();
+    add_tproxy(config);
+    add_dns(config);
+    add_groups(config);
+    if (config.include_outbound_cidrs.all) config.virtual_interfaces = interfaces();
+    config.exclude_inbound_cidrs = cidrs();
+    config.exclude_outbound_for_uids = distinct<UidExclusion>(2, [&] { return uid_exclusion(); });
+    config.drop_invalid = chance(30);
+    if (chance(20)) config.ipv4_loopback = parse_cidr("127.0.0.0/8");
+    config.log = chance(20);
     return config;
   }
 
@@ -122,6 +132,39 @@ class RandomConfig {
   std::vector<std::uint32_t> ids() {
     std::vector<std::uint32_t> list = distinct<std::uint32_t>(3, [&] { return id(); });
     return list.empty() ? std::vector<std::uint32_t>{1337} : list;
+  }
+
+  void add_tproxy(RedirectConfig& config) {
+    if (!chance(40)) return;
+    config.mode = InterceptionMode::tproxy;
+    if (chance(50)) config.tproxy_mark = static_cast<std::uint32_t>(2000 + below(1000));
+    if (chance(50)) config.tproxy_table = static_cast<std::uint32_t>(1 + below(250));
+  }
+
+  void add_dns(RedirectConfig& config) {
+    if (chance(60)) return;
+    config.dns_capture = chance(50) ? DnsCapture::all : DnsCapture::resolvers;
+    config.resolvers = distinct<IpAddress>(3, [&] { return address(); });
+    if (config.resolvers.empty()) config.resolvers.push_back(parse_address("10.96.0.10"));
+    if (chance(30)) config.dns_port = port();
+  }
+
+  void add_groups(RedirectConfig& config) {
+    if (chance(20)) {
+      config.include_owner_groups = {
+          .all = false, .list = distinct<std::uint32_t>(owner_group_limit, [&] { return id(); })};
+    } else if (chance(20)) {
+      config.exclude_owner_groups = ids();
+    }
+  }
+
+  UidExclusion uid_exclusion() {
+    UidExclusion exclusion;
+    if (chance(80)) exclusion.protocol = chance(50) ? Protocol::tcp : Protocol::udp;
+    if (exclusion.protocol) exclusion.ports = ports();
+    const std::uint32_t first = id();
+    exclusion.uids.push_back({.first = first, .last = std::max(first, id())});
+    return exclusion;
   }
 
   std::string interface() {

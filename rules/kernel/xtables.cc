@@ -59,9 +59,10 @@ using Places = std::map<std::string, std::size_t>;
 
 // Takes out of the snapshot what is ours. Jumps go first: a chain that is referred to cannot be
 // deleted.
-Places erase_owned(XtTable& snapshot, const TableRules& live, const TableRules* written) {
+Places erase_owned(XtTable& snapshot, const TableRules& live, const TableRules* written,
+                   const TableRules& wanted) {
   Places places;
-  for (const OwnedRules& found : owned_rules(live, written)) {
+  for (const OwnedRules& found : owned_rules(live, written, &wanted)) {
     places[found.chain] = found.positions.front();
     for (auto position = found.positions.rbegin(); position != found.positions.rend(); ++position) {
       snapshot.delete_rule(found.chain, *position);
@@ -176,7 +177,7 @@ class Application {
       if (std::exchange(remember, false)) {
         done_.push_back({.family = family, .previous = owned_part(family, live)});
       }
-      const Places places = erase_owned(*snapshot, live, written);
+      const Places places = erase_owned(*snapshot, live, written, wanted);
       write_owned(*snapshot, wanted, places);
       try {
         if (snapshot->commit()) written = &wanted;
@@ -192,7 +193,7 @@ class Application {
 
   // Foreign rules before our jump decide first. They are not ours to judge, but worth a line.
   void note_rules_before_ours(Family family, const TableRules& live, const TableRules& wanted) {
-    for (const OwnedRules& found : owned_rules(live, &wanted)) {
+    for (const OwnedRules& found : owned_rules(live, &wanted, &wanted)) {
       if (found.positions.front() == 0) continue;
       notices_.push_back(std::to_string(found.positions.front()) +
                          " rules of others stand before ours in chain " + quote(found.chain) +

@@ -36,7 +36,7 @@ TEST_CASE("layout: each declares nat's built-in chains and chains that are known
     std::sort(expected.begin(), expected.end());
     std::sort(builtin.begin(), builtin.end());
     CHECK(builtin == expected);
-    CHECK(ours.size() == 4);
+    CHECK(ours.size() == 6);
     CHECK(std::all_of(ours.begin(), ours.end(), is_owned_chain));
   }
 }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// nat: connections are redirected to the sidecar. Istio's order of rules, chain by chain.
+#include <utility>
+
+#include "rules/policy/policy.h"
+
+namespace sluice::policy {
+namespace {
+
+constexpr Interceptor redirecting{.table = Table::nat,
+                                  .inbound_hook = "PREROUTING",
+                                  .capture_inbound = inbound_redirect_chain,
+                                  .capture_outbound = redirect_chain};
+
+// What guests send, as Istio has it: each rule is inserted at the top, so the last one stands
+// first, and nothing but the destination counts.
+void insert_virtual(TableBuilder& rules, const Source& source) {
+  const auto& names = source.config.virtual_interfaces;
+  const Selection<Cidr>& included = source.config.include_outbound_cidrs;
+  const auto redirect = [&](const std::string& name, std::optional<AddressMatch> destination) {
+    rules.append("PREROUTING", {.destination = std::move(destination),
+                                .in = Interface{.name = name},
+                                .target = Jump{redirect_chain}});
+  };
+  for (auto cidr = included.list.rbegin(); cidr != included.list.rend(); ++cidr) {
+    if (cidr->address.family != source.family) continue;
+    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+      redirect(*name, address_match(*cidr));
+    }
+  }
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    if (included.all) redirect(*name, std::nullopt);
+  }
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    rules.append("PREROUTING", {.in = Interface{.name = *name}});
+  }
+}
+
+// Istio returns from the built-in chains, also what virtual interfaces' rules would capture.
+void append_excluded_interfaces(TableBuilder& rules, const Source& source) {
+  for (const std::string& name : source.config.exclude_interfaces) {
+    rules.append("PREROUTING", {.in = Interface{.name = name}});
+    rules.append("OUTPUT", {.out = Interface{.name = name}});
+  }
+}
+
+void append_redirect(TableBuilder& rules, const Source& source, const char* chain,
+                     std::uint16_t port, std::string_view event) {
+  Rule rule{.protocol = Protocol::tcp, .target = Redirect{port}};
+  append_log(rules, source, chain, rule, event);
+  rules.append(chain, std::move(rule));
+}
+
+// In mode TPROXY mangle intercepts what comes in; Istio leaves ISTIO_INBOUND here, unused.
+void append_inbound(TableBuilder& rules, const Source& source) {
+  const bool intercepts = source.config.mode == InterceptionMode::redirect;
+  if (source.layout.virtual_interfaces_in_full && intercepts) {
+    for (const std::string& name : source.config.virtual_interfaces) {
+      rules.append(inbound_chain, {.in = Interface{.name = name}});
+    }
+  }
+  if (source.layout.tunnel_port) {
+    rules.append(inbound_chain,
+                 port_rule(Protocol::tcp, single(source.config.inbound_tunnel_port), Return{}));
+  }
+  if (!intercepts || !captures_inbound(source.config)) return;
+  rules.append("PREROUTING", {.protocol = Protocol::tcp, .target = Jump{inbound_chain}});
+  append_log(rules, source, "PREROUTING", {.protocol = Protocol::tcp}, "inbound passed");
+  append_inbound_ports(rules, source, [&](Rule rule) {
+    rule.target = Jump{redirecting.capture_inbound};
+    rules.append(inbound_chain, std::move(rule));
+  });
+}
+
+}  // namespace
+
+TableRules nat_table(const Source& source) {
+  TableBuilder rules(Table::nat, source.layout.nat_chains);
+  if (!source.layout.virtual_interfaces_in_full) insert_virtual(rules, source);
+  append_excluded_interfaces(rules, source);
+  if (source.layout.virtual_interfaces_in_full) append_virtual(rules, source, redirecting);
+  append_redirect(rules, source, redirect_chain, source.config.proxy_port, "outbound redirected");
+  append_redirect(rules, source, inbound_redirect_chain, source.config.inbound_capture_port,
+                  "inbound redirected");
+  append_inbound(rules, source);
+  append_outbound(rules, source, redirecting);
+  return std::move(rules).build({dns_chain, virtual_chain});
+}
+
+}  // namespace sluice::policy

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the pod and its guests send. Istio's order of rules.
+#include <algorithm>
+#include <utility>
+
+#include "rules/policy/policy.h"
+
+namespace sluice::policy {
+namespace {
+
+constexpr std::uint16_t dns_service_port = 53;
+
+bool has_loopback(const std::vector<Cidr>& list) {
+  return std::any_of(list.begin(), list.end(), [](const Cidr& c) { return is_loopback(c); });
+}
+
+// Appends to ISTIO_OUTPUT, in its order.
+class Outbound {
+ public:
+  Outbound(TableBuilder& rules, const Source& source, const Interceptor& to)
+      : rules_(rules), source_(source), config_(source.config), to_(to) {}
+
+  void append() {
+    rules_.append("OUTPUT",
+                  {.protocol = source_.layout.output_jump_protocol, .target = Jump{output_chain}});
+    if (to_.table == Table::nat) {
+      append_log(rules_, source_, "OUTPUT", {.protocol = Protocol::tcp}, "outbound passed");
+    }
+    append_excluded_ports(rules_, source_, output_chain);
+    excluded_uids();
+    add({.source = AddressMatch{.cidr = passthrough_source(source_.family)},
+         .out = Interface{.name = "lo"}});
+    if (source_.layout.proxies_together) {
+      proxies_together();
+    } else {
+      proxies_one_by_one();
+    }
+    owner_groups();
+    dns();
+    add({.destination = AddressMatch{.cidr = localhost(source_)}});
+    append_destinations(rules_, source_, to_, output_chain);
+  }
+
+ private:
+  void add(Rule rule) { rules_.append(output_chain, std::move(rule)); }
+
+  void excluded_uids() {
+    for (const UidExclusion& exclusion : config_.exclude_outbound_for_uids) {
+      for (const UidExclusion::Uids uids : exclusion.uids) {
+        const Owner owner{.uid = OwnerRange{.first = uids.first, .last = uids.last}};
+        if (exclusion.ports.empty()) {
+          add({.protocol = exclusion.protocol, .matches = {owner}});
+        }
+        for (const PortRange ports : exclusion.ports) {
+          Rule rule = port_rule(exclusion.protocol.value_or(Protocol::tcp), ports, Return{});
+          rule.matches.emplace_back(owner);
+          add(std::move(rule));
+        }
+      }
+    }
+  }
+
+  // Three rules for each UID and GID of the sidecar: what it sends to the pod itself comes in
+  // again, what others send over lo stays as it is, what it sends elsewhere goes out. The second
+  // one decides for all that follow: of a second UID, and of every GID, nothing on lo is seen.
+  void proxies_one_by_one() {
+    for (const std::uint32_t uid : config_.proxy_uids) {
+      self_call(uid_match(uid), captures_dns(config_));
+      if (!captures_loopback()) add(over_loopback(uid_match(uid, true)));
+      add({.matches = {uid_match(uid)}});
+    }
+    for (const std::uint32_t gid : config_.proxy_gids) {
+      self_call(gid_match(gid), false);
+      if (!captures_loopback()) add(over_loopback(gid_match(gid, true)));
+      add({.matches = {gid_match(gid)}});
+    }
+  }
+
+  // The same, but what nobody of the sidecar sends over lo is told at the end, by what is left.
+  void proxies_together() {
+    const std::vector<Owner> owners = proxy_owners(config_);
+    for (const Owner& owner : owners) self_call(owner, captures_dns(config_));
+    for (const Owner& owner : owners) add({.matches = {owner}});
+    if (!captures_loopback()) add(over_loopback(std::nullopt));
+  }
+
+  void self_call(const Owner& owner, bool leave_dns) {
+    // Where a family is blocked the sidecar's own traffic to the pod reaches it: nothing leaks.
+    if (to_.table != Table::nat) return;
+    Rule rule{.destination = AddressMatch{.cidr = localhost(source_), .negated = true},
+              .out = Interface{.name = "lo"},
+              .protocol = Protocol::tcp,
+              .target = Jump{to_.capture_inbound}};
+    const PortRange dns = single(dns_service_port);
+    const PortRange tunnel = single(config_.inbound_tunnel_port);
+    if (leave_dns && source_.layout.tunnel_port) {
+      rule.matches.emplace_back(Multiport{.destinations = {dns, tunnel}, .negated = true});
+    } else if (leave_dns || source_.layout.tunnel_port) {
+      rule.matches.push_back(destination_port(Protocol::tcp, leave_dns ? dns : tunnel, true));
+    } else {
+      rule.protocol = std::nullopt;
+    }
+    rule.matches.emplace_back(owner);
+    add(std::move(rule));
+  }
+
+  // DNS over lo is not left alone where it is captured: the resolver may be a local one.
+  Rule over_loopback(std::optional<Owner> owner) const {
+    Rule rule{.out = Interface{.name = "lo"}};
+    if (captures_dns(config_)) {
+      rule.protocol = Protocol::tcp;
+      rule.matches.push_back(destination_port(Protocol::tcp, single(dns_service_port), true));
+    }
+    if (owner) rule.matches.emplace_back(*owner);
+    return rule;
+  }
+
+  bool captures_loopback() const { return has_loopback(config_.include_outbound_cidrs.list); }
+
+  void owner_groups() {
+    if (!config_.include_owner_groups.all) {
+      Rule rule;
+      for (const std::uint32_t gid : config_.include_owner_groups.list) {
+        rule.matches.emplace_back(gid_match(gid, true));
+      }
+      return add(std::move(rule));
+    }
+    for (const std::uint32_t gid : config_.exclude_owner_groups) {
+      add({.matches = {gid_match(gid)}});
+    }
+  }
+
+  void dns() {
+    if (!captures_dns(source_)) return;
+    add({.target = Jump{dns_chain}});
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+      for (const std::optional<AddressMatch>& resolver : resolver_matches(source_)) {
+        Rule rule = port_rule(protocol, single(dns_service_port), dns_target(protocol));
+        rule.destination = resolver;
+        if (to_.table == Table::nat) {
+          append_log(rules_, source_, dns_chain, rule, "DNS redirected");
+        }
+        rules_.append(dns_chain, std::move(rule));
+      }
+    }
+  }
+
+  Target dns_target(Protocol protocol) const {
+    if (to_.table == Table::nat) return Redirect{config_.dns_port};
+    if (protocol == Protocol::tcp) return Jump{to_.capture_outbound};
+    return RejectWithPortUnreachable{source_.family};
+  }
+
+  TableBuilder& rules_;
+  const Source& source_;
+  const RedirectConfig& config_;
+  const Interceptor& to_;
+};
+
+}  // namespace
+
+void append_outbound(TableBuilder& rules, const Source& source, const Interceptor& to) {
+  Outbound(rules, source, to).append();
+}
+
+void append_destinations(TableBuilder& rules, const Source& source, const Interceptor& to,
+                         const char* chain) {
+  const RedirectConfig& config = source.config;
+  for (const Cidr& cidr : config.exclude_outbound_cidrs) {
+    if (cidr.address.family != source.family) continue;
+    rules.append(chain, {.destination = address_match(cidr)});
+  }
+  for (const PortRange ports : config.include_outbound_ports) {
+    rules.append(chain, port_rule(Protocol::tcp, ports, Jump{to.capture_outbound}));
+  }
+  if (config.include_outbound_cidrs.all) {
+    rules.append(chain, {.target = Jump{to.capture_outbound}});
+  }
+  for (const Cidr& cidr : config.include_outbound_cidrs.list) {
+    if (cidr.address.family != source.family) continue;
+    rules.append(chain, {.destination = address_match(cidr), .target = Jump{to.capture_outbound}});
+  }
+}
+
+void append_virtual(TableBuilder& rules, const Source& source, const Interceptor& to) {
+  const RedirectConfig& config = source.config;
+  const auto& excluded = config.exclude_interfaces;
+  bool any = false;
+  for (const std::string& name : config.virtual_interfaces) {
+    if (std::find(excluded.begin(), excluded.end(), name) != excluded.end()) continue;
+    any = true;
+    rules.append(to.inbound_hook, {.in = Interface{.name = name}, .target = Jump{virtual_chain}});
+    // filter sees what a guest sends to the pod at INPUT, what it sends elsewhere at FORWARD.
+    if (to.table == Table::filter) {
+      rules.append("FORWARD", {.in = Interface{.name = name}, .target = Jump{virtual_chain}});
+    }
+  }
+  if (!any) return;
+  append_excluded_ports(rules, source, virtual_chain);
+  if (captures_dns(source)) rules.append(virtual_chain, {.target = Jump{dns_chain}});
+  append_destinations(rules, source, to, virtual_chain);
+}
+
+}  // namespace sluice::policy
