@@ -63,6 +63,14 @@ const char* to_string(Family family) {
   return family == Family::ipv4 ? "IPv4" : "IPv6";
 }
 
+bool is_nflog_prefix(std::string_view text) {
+  constexpr std::size_t limit = 63;  // sizeof(xt_nflog_info::prefix) - 1
+  return text.size() <= limit && std::none_of(text.begin(), text.end(), [](char c) {
+           const auto byte = static_cast<unsigned char>(c);
+           return byte < 0x20 || byte == 0x7f;
+         });
+}
+
 const TableRules* find_table(const Ruleset& ruleset, Table table) {
   const auto found = std::find_if(ruleset.tables.begin(), ruleset.tables.end(),
                                   [&](const TableRules& t) { return t.table == table; });

@@ -3,9 +3,11 @@
 // comparable data. No kernel header, no policy. Words are those of iptables-extensions(8).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -91,6 +93,8 @@ struct Owner {
 // -m multiport --dports: up to 15 ports, where a range counts as two. Valid only in a rule whose
 // protocol has ports.
 struct Multiport {
+  static constexpr std::size_t slots = 15;
+
   std::vector<PortRange> destinations = {};
   bool negated = false;
 
@@ -115,13 +119,14 @@ struct Connmark {
   bool operator==(const Connmark&) const = default;
 };
 
-// -m conntrack --ctstate: one of these states. The bits are those of the kernel's XT_CONNTRACK_*.
+// -m conntrack --ctstate: one of these states, at least one bit. The bits are those of the
+// kernel's XT_CONNTRACK_STATE_* (linux/netfilter/xt_conntrack.h).
 struct Conntrack {
   static constexpr std::uint16_t invalid = 1;
   static constexpr std::uint16_t established = 2;
   static constexpr std::uint16_t related = 4;
   static constexpr std::uint16_t new_connection = 8;
-  static constexpr std::uint16_t untracked = 64;
+  static constexpr std::uint16_t untracked = 256;
 
   std::uint16_t states = 0;
   bool negated = false;
@@ -217,7 +222,7 @@ struct CtZone {
 // -j NFLOG: the packet is handed to whoever listens on the netlink group.
 struct Nflog {
   std::uint16_t group = 0;
-  std::string prefix = {};  // up to 63 bytes
+  std::string prefix = {};  // up to 63 bytes, no control characters
 
   bool operator==(const Nflog&) const = default;
 };
@@ -275,6 +280,10 @@ const char* to_string(Table table);
 std::optional<Table> parse_table(const std::string& name);
 // "IPv4", "IPv6".
 const char* to_string(Family family);
+
+// Whether Nflog may hold this prefix. Not one with control characters: the kernel takes any byte
+// from whoever may write a pod's rules, and rules are printed line by line.
+bool is_nflog_prefix(std::string_view text);
 
 // The table or chain of that name, nullptr if there is none.
 const TableRules* find_table(const Ruleset& ruleset, Table table);

@@ -99,14 +99,8 @@ std::string match_text(const Connmark& match) {
 }
 
 std::string match_text(const Conntrack& match) {
-  constexpr std::array<std::pair<std::uint16_t, const char*>, 5> names{
-      {{Conntrack::invalid, "INVALID"},
-       {Conntrack::new_connection, "NEW"},
-       {Conntrack::related, "RELATED"},
-       {Conntrack::established, "ESTABLISHED"},
-       {Conntrack::untracked, "UNTRACKED"}}};
   std::string list;
-  for (const auto& [bit, name] : names) {
+  for (const auto& [bit, name] : conntrack_states) {
     if ((match.states & bit) == 0) continue;
     list += (list.empty() ? "" : ",") + std::string(name);
   }
@@ -115,18 +109,15 @@ std::string match_text(const Conntrack& match) {
 
 // The largest unit in which the rate is a whole number, or nearly so: libxt_limit's own choice.
 std::string match_text(const Limit& match) {
-  constexpr std::array<std::pair<std::uint32_t, const char*>, 4> units{
-      {{864'000'000, "day"}, {36'000'000, "hour"}, {600'000, "min"}, {10'000, "sec"}}};
   constexpr std::uint32_t default_burst = 5;
   std::string text = " -m limit --limit ";
   std::size_t i = 1;
-  while (match.period != 0 && i < units.size() && match.period <= units.at(i).first &&
-         units.at(i).first / match.period >= units.at(i).first % match.period) {
+  while (match.period != 0 && i < limit_units.size() && match.period <= limit_units.at(i).first &&
+         limit_units.at(i).first / match.period >= limit_units.at(i).first % match.period) {
     ++i;
   }
-  text += match.period == 0
-              ? std::string("inf")
-              : std::to_string(units.at(i - 1).first / match.period) + "/" + units.at(i - 1).second;
+  const auto& [unit, name] = limit_units.at(i - 1);
+  text += match.period == 0 ? "inf" : std::to_string(unit / match.period) + "/" + std::string(name);
   if (match.burst != default_burst) text += " --limit-burst " + std::to_string(match.burst);
   return text;
 }
@@ -198,7 +189,7 @@ std::string target_text(const Tproxy& tproxy) {
 }
 
 std::string target_text(const CtZone& zone) {
-  return " -j CT --zone " + std::to_string(zone.zone);
+  return zone.zone == 0 ? " -j CT" : " -j CT --zone " + std::to_string(zone.zone);
 }
 
 std::string target_text(const Nflog& nflog) {

@@ -5,18 +5,11 @@
 #include <cstddef>
 #include <set>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "rules/rule.h"
+#include "rules/text_words.h"
 
 namespace sluice {
-
-using Words = std::vector<std::string>;
-
-// Splits at blanks. A quoted word keeps its quotes: it is only ever part of an Opaque. Throws
-// Error if a quote is not closed.
-Words split_words(std::string_view line);
 
 // The rule whose options are words[first] and following. `chains` are the names that a target may
 // jump to. What the model does not know becomes Opaque; throws Error for an option without its

@@ -93,8 +93,9 @@ TEST_CASE("text_parse: a real dump comes out as it went in", "[text_parse]") {
 TEST_CASE("text_parse: what the model knows becomes typed, the rest opaque", "[text_parse]") {
   const Ruleset parsed = parse_save(dump).front();
   const auto input = [&](std::size_t i) { return rule_of(parsed, Table::filter, "INPUT", i); };
-  CHECK(input(0) == Rule{.matches = {Opaque{"-m conntrack --ctstate RELATED,ESTABLISHED"}},
-                         .target = Accept{}});
+  CHECK(input(0) ==
+        Rule{.matches = {Conntrack{.states = Conntrack::related | Conntrack::established}},
+             .target = Accept{}});
   CHECK(input(1) == Rule{.in = Interface{.name = "lo"}, .target = Accept{}});
   CHECK(input(2) == Rule{.protocol = Protocol::tcp,
                          .matches = {Tcp{.destination = PortMatch{.ports = {22, 22}}},

@@ -130,9 +130,11 @@ TEST_CASE("text_rule: targets", "[text_rule]") {
       {"-j REDIRECT --to-ports 1-2", Opaque{"-j REDIRECT --to-ports 1-2"}},
       {"-j REDIRECT --to-ports 1 --random", Opaque{"-j REDIRECT --to-ports 1 --random"}},
       {"-j REJECT --reject-with tcp-reset", RejectWithTcpReset{}},
-      {"-j REJECT --reject-with icmp-port-unreachable",
-       Opaque{"-j REJECT --reject-with icmp-port-unreachable"}},
-      {"-j MARK --set-xmark 0x1/0xffffffff", Opaque{"-j MARK --set-xmark 0x1/0xffffffff"}},
+      {"-j REJECT --reject-with icmp-port-unreachable", RejectWithPortUnreachable{Family::ipv4}},
+      {"-j REJECT --reject-with icmp6-port-unreachable", RejectWithPortUnreachable{Family::ipv6}},
+      {"-j REJECT --reject-with icmp-host-unreachable",
+       Opaque{"-j REJECT --reject-with icmp-host-unreachable"}},
+      {"-j MARK --set-xmark 0x1/0xffffffff", SetMark{.value = 1}},
       {"", Opaque{}},
   };
   for (const auto& [text, target] : cases) {
