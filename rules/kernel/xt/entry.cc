@@ -13,8 +13,6 @@ namespace sluice::kernel::xt {
 namespace {
 
 constexpr const char* standard_target = "";
-// Room for the verdict, which libiptc fills in: sizeof(xt_standard_target) - header.
-constexpr std::size_t verdict_size = sizeof(std::uint64_t);
 
 // What differs between the two families' entries.
 struct Ipv4 {
@@ -105,26 +103,6 @@ void append_part(std::vector<std::uint8_t>& bytes, const Payload& payload) {
   std::memcpy(bytes.data() + start, &header, sizeof header);
   std::copy(payload.bytes.begin(), payload.bytes.end(),
             bytes.begin() + static_cast<std::ptrdiff_t>(start + sizeof header));
-}
-
-Payload encode_target(const Target& target, Family family) {
-  const auto standard = [](const std::string& name) {
-    return Payload{.name = name, .revision = 0, .bytes = std::vector<std::uint8_t>(verdict_size)};
-  };
-  return std::visit(
-      Overloaded{
-          [&](const Accept&) { return standard("ACCEPT"); },
-          [&](const Drop&) { return standard("DROP"); },
-          [&](const Return&) { return standard("RETURN"); },
-          [&](const Jump& jump) { return standard(jump.chain); },
-          [](const Opaque& opaque) -> Payload {
-            throw Error("target " + quote(opaque.text) + " cannot be written");
-          },
-          [&](const Redirect& known) { return encode(known, family); },
-          [&](const RejectWithTcpReset& known) { return encode(known, family); },
-          [](const auto&) -> Payload { throw Error("this target cannot be written"); },
-      },
-      target);
 }
 
 template <class Traits>

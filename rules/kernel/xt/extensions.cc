@@ -7,6 +7,13 @@
 namespace sluice::kernel::xt {
 namespace {
 
+// Room for the verdict, which libiptc fills in: sizeof(xt_standard_target) - header.
+constexpr std::size_t verdict_size = sizeof(std::uint64_t);
+
+Payload standard(const std::string& name) {
+  return {.name = name, .revision = 0, .bytes = std::vector<std::uint8_t>(verdict_size)};
+}
+
 std::string hexadecimal(const Payload& payload) {
   constexpr std::array<char, 17> digits{"0123456789abcdef"};
   std::string text = payload.name + " [revision " + std::to_string(payload.revision) + ": 0x";
@@ -17,22 +24,38 @@ std::string hexadecimal(const Payload& payload) {
   return text + "]";
 }
 
+std::optional<Match> decode_known_match(const Payload& payload) {
+  if (payload.name == "tcp") return decode_tcp(payload);
+  if (payload.name == "udp") return decode_udp(payload);
+  if (payload.name == "owner") return decode_owner(payload);
+  if (payload.name == "multiport") return decode_multiport(payload);
+  if (payload.name == "mark") return decode_mark(payload);
+  if (payload.name == "connmark") return decode_connmark(payload);
+  if (payload.name == "conntrack") return decode_conntrack(payload);
+  if (payload.name == "limit") return decode_limit(payload);
+  return std::nullopt;
+}
+
+std::optional<Target> decode_known_target(const Payload& payload, Family family) {
+  if (payload.name == "REDIRECT") return decode_redirect(payload, family);
+  if (payload.name == "REJECT") return decode_reject(payload, family);
+  if (payload.name == "MARK") return decode_set_mark(payload);
+  if (payload.name == "CONNMARK") return decode_save_mark(payload);
+  if (payload.name == "TPROXY") return decode_tproxy(payload, family);
+  if (payload.name == "CT") return decode_ct(payload);
+  if (payload.name == "NFLOG") return decode_nflog(payload);
+  return std::nullopt;
+}
+
 }  // namespace
 
 Match decode_match(const Payload& payload) {
-  std::optional<Match> match;
-  if (payload.name == "tcp") match = decode_tcp(payload);
-  if (payload.name == "udp") match = decode_udp(payload);
-  if (payload.name == "owner") match = decode_owner(payload);
-  if (match) return *match;
+  if (std::optional<Match> match = decode_known_match(payload)) return *match;
   return Opaque{"-m " + hexadecimal(payload)};
 }
 
 Target decode_target(const Payload& payload, Family family) {
-  std::optional<Target> target;
-  if (payload.name == "REDIRECT") target = decode_redirect(payload, family);
-  if (payload.name == "REJECT") target = decode_reject(payload, family);
-  if (target) return *target;
+  if (std::optional<Target> target = decode_known_target(payload, family)) return *target;
   return Opaque{"-j " + hexadecimal(payload)};
 }
 
@@ -41,12 +64,23 @@ Payload encode_match(const Match& match) {
                         [](const Opaque& opaque) -> Payload {
                           throw Error("match " + quote(opaque.text) + " cannot be written");
                         },
-                        [](const Tcp& known) { return encode(known); },
-                        [](const Udp& known) { return encode(known); },
-                        [](const Owner& known) { return encode(known); },
-                        [](const auto&) -> Payload { throw Error("this match cannot be written"); },
+                        [](const auto& known) { return encode(known); },
                     },
                     match);
+}
+
+Payload encode_target(const Target& target, Family family) {
+  return std::visit(Overloaded{
+                        [](const Accept&) { return standard("ACCEPT"); },
+                        [](const Drop&) { return standard("DROP"); },
+                        [](const Return&) { return standard("RETURN"); },
+                        [](const Jump& jump) { return standard(jump.chain); },
+                        [](const Opaque& opaque) -> Payload {
+                          throw Error("target " + quote(opaque.text) + " cannot be written");
+                        },
+                        [&](const auto& known) { return encode(known, family); },
+                    },
+                    target);
 }
 
 }  // namespace sluice::kernel::xt

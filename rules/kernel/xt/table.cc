@@ -135,9 +135,11 @@ class LibiptcTable : public XtTable {
                               "pod that has a user namespace of its own)");
     }
     if (errnum != ENOENT && errnum != EOPNOTSUPP) throw Error(errnum, "commit " + name);
-    throw unsupported("commit " + name +
-                      ": the kernel lacks a match or target that the rules need (modules "
-                      "xt_tcpudp, xt_owner, xt_REDIRECT, ipt_REJECT, ip6t_REJECT)");
+    throw unsupported(
+        "commit " + name +
+        ": the kernel lacks a match or target that the rules need (modules "
+        "xt_tcpudp, xt_owner, xt_multiport, xt_mark, xt_connmark, xt_conntrack, "
+        "xt_limit, xt_REDIRECT, xt_TPROXY, xt_CT, xt_NFLOG, ipt_REJECT, ip6t_REJECT)");
   }
 
  private:
