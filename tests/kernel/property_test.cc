@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
+#include <map>
 #include <sstream>
 #include <string>
 
@@ -57,11 +58,20 @@ void check_applied(TestNetns& netns, const Interception& wanted, bool others = f
   CHECK(shown(diff(wanted, netns.backend().read())) == nothing);
 }
 
-// A table that only an earlier configuration used stays, empty: a comparison rule by rule.
+// Of all tables in one order: the kernel lists them in that of their creation, and a table that
+// only an earlier configuration used stays, empty.
 std::string only_rules(const TestNetns& netns, Family family) {
-  return filter_lines(netns.save(family), [](const std::string& line) {
-    return line.front() == '-' || line.find(" - ") != std::string::npos;
-  });
+  std::map<std::string, std::string> tables;
+  std::string table;
+  std::istringstream lines(netns.save(family));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.front() == '*') table = line + "\n";
+    const bool ours = line.front() == '-' || line.find(" - ") != std::string::npos;
+    if (ours) tables[table] += line + "\n";
+  }
+  std::string text;
+  for (const auto& [name, rules] : tables) text += name + rules;
+  return text;
 }
 
 // Nothing shows that something else was there before `wanted`.

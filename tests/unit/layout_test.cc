@@ -13,7 +13,7 @@ namespace sluice {
 namespace {
 
 TEST_CASE("layout: layouts are found by name, the default first", "[layout]") {
-  CHECK(layout_names() == std::vector<std::string>{"istio", "istio-1.6"});
+  CHECK(layout_names() == std::vector<std::string>{"istio", "istio-1.6", "sluice"});
   for (const std::string& name : layout_names()) {
     REQUIRE(find_layout(name) != nullptr);
   }

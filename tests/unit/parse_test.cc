@@ -200,7 +200,8 @@ TEST_CASE("parse: words are exact", "[parse]") {
         "\"Auto\" is not auto, always, never or block");
   CHECK(&parse_layout("istio") == find_layout("istio"));
   CHECK(&parse_layout("istio-1.6") == find_layout("istio-1.6"));
-  CHECK(message_of([] { parse_layout("istio-1.7"); }) == "\"istio-1.7\" is not istio or istio-1.6 or sluice");
+  CHECK(message_of([] { parse_layout("istio-1.7"); }) ==
+        "\"istio-1.7\" is not istio or istio-1.6 or sluice");
   CHECK(parse_interception_mode("REDIRECT") == InterceptionMode::redirect);
   CHECK(parse_interception_mode("NONE") == InterceptionMode::none);
   CHECK_THAT(message_of([] { parse_interception_mode("TPROXY"); }), Contains("TPROXY"));
