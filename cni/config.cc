@@ -70,6 +70,8 @@ std::string text_of(const Json& value, SettingType type) {
       return value.get<bool>() ? "true" : "false";
     case SettingType::port:
       return number_of(value);
+    case SettingType::number:
+      return value.is_string() ? value.get<std::string>() : number_of(value);
     case SettingType::ids:
       return ids_of(value);
     case SettingType::text:

@@ -158,7 +158,9 @@ Annotations known_annotations(const Json& object, const std::string& what) {
     read_annotation(object, key, annotations);
   }
   for (const Setting& setting : settings()) {
-    if (*setting.annotation != '\0') read_annotation(object, setting.annotation, annotations);
+    for (const char* key : {setting.annotation, setting.former_annotation}) {
+      if (*key != '\0') read_annotation(object, key, annotations);
+    }
   }
   return annotations;
 }

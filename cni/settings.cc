@@ -12,6 +12,16 @@ using Text = std::string_view;
 
 constexpr const char* port_help = "ports and ranges such as 80,8000-8100";
 
+Annotations::const_iterator find_annotation(const Setting& setting,
+                                            const Annotations& annotations) {
+  for (const char* name : {setting.annotation, setting.former_annotation}) {
+    if (*name == '\0') continue;
+    const auto found = annotations.find(name);
+    if (found != annotations.end()) return found;
+  }
+  return annotations.end();
+}
+
 }  // namespace
 
 const std::vector<Setting>& settings() {
@@ -38,9 +48,45 @@ const std::vector<Setting>& settings() {
       {"traffic.sidecar.istio.io/excludeInterfaces", "excludeInterfaces", "--exclude-interfaces",
        "interface names", text,
        [](RedirectConfig& c, Text t) { c.exclude_interfaces = parse_interfaces(t); }},
+      {"istio.io/reroute-virtual-interfaces", "virtualInterfaces", "--virtual-interfaces",
+       "interfaces whose incoming traffic is outbound: that of a virtual machine in the pod", text,
+       [](RedirectConfig& c, Text t) { c.virtual_interfaces = parse_interfaces(t); },
+       "traffic.sidecar.istio.io/kubevirtInterfaces"},
+      {"sluice.dev/exclude-inbound-cidrs", "excludeInboundCidrs", "--exclude-inbound-cidrs",
+       "sources whose inbound traffic is not captured: CIDRs of both families", text,
+       [](RedirectConfig& c, Text t) { c.exclude_inbound_cidrs = parse_cidrs(t); }},
+      {"sluice.dev/exclude-outbound-for-uids", "excludeOutboundForUids",
+       "--exclude-outbound-for-uids",
+       "users whose outbound traffic is not captured: tcp:443,8000-8100:1000;udp::999;::998", text,
+       [](RedirectConfig& c, Text t) { c.exclude_outbound_for_uids = parse_uid_exclusions(t); }},
+      {"sluice.dev/include-owner-groups", "includeOwnerGroups", "--include-owner-groups",
+       "groups whose outbound traffic is captured: * or GIDs", text,
+       [](RedirectConfig& c, Text t) { c.include_owner_groups = parse_owner_group_selection(t); }},
+      {"sluice.dev/exclude-owner-groups", "excludeOwnerGroups", "--exclude-owner-groups",
+       "groups whose outbound traffic is not captured: GIDs", text,
+       [](RedirectConfig& c, Text t) { c.exclude_owner_groups = parse_owner_groups(t); }},
       {"sidecar.istio.io/interceptionMode", "interceptionMode", "--interception-mode",
-       "REDIRECT, or NONE to write nothing", text,
-       [](RedirectConfig& c, Text t) { c.mode = parse_interception_mode(t); }},
+       "REDIRECT, TPROXY to keep the source address of inbound traffic, or NONE to write nothing",
+       text, [](RedirectConfig& c, Text t) { c.mode = parse_interception_mode(t); }},
+      {"", "tproxyMark", "--tproxy-mark", "mode TPROXY: the packet mark, such as 1337 or 0x539",
+       number, [](RedirectConfig& c, Text t) { c.tproxy_mark = parse_mark(t); }},
+      {"", "tproxyTable", "--tproxy-table", "mode TPROXY: the number of the routing table", number,
+       [](RedirectConfig& c, Text t) { c.tproxy_table = parse_routing_table(t); }},
+      {"sluice.dev/dns-capture", "dnsCapture", "--dns-capture",
+       "queries to capture: all, resolvers (those to the pod's own), off", text,
+       [](RedirectConfig& c, Text t) { c.dns_capture = parse_dns_capture(t); }},
+      {"", "dnsResolvers", "--dns-resolvers", "addresses of the pod's own resolvers", text,
+       [](RedirectConfig& c, Text t) { c.resolvers = parse_resolvers(t); }},
+      {"", "dnsPort", "--dns-port", "the sidecar's DNS listener", port,
+       [](RedirectConfig& c, Text t) { c.dns_port = parse_port(t); }},
+      {"sluice.dev/drop-invalid", "dropInvalid", "--drop-invalid",
+       "whether packets that belong to no connection are dropped", boolean,
+       [](RedirectConfig& c, Text t) { c.drop_invalid = parse_bool(t); }},
+      {"sluice.dev/log", "log", "--log",
+       "whether new connections are reported, for `sluice trace` to print", boolean,
+       [](RedirectConfig& c, Text t) { c.log = parse_bool(t); }},
+      {"", "ipv4LoopbackCidr", "--ipv4-loopback-cidr", "what localhost is: within 127.0.0.0/8",
+       text, [](RedirectConfig& c, Text t) { c.ipv4_loopback = parse_ipv4_loopback(t); }},
       {"sluice.dev/proxy-uid", "proxyUid", "--proxy-uid", "UIDs of the sidecar", ids,
        [](RedirectConfig& c, Text t) { c.proxy_uids = parse_ids(t, "UID"); }},
       {"sluice.dev/proxy-gid", "proxyGid", "--proxy-gid", "GIDs of the sidecar", ids,
@@ -50,7 +96,7 @@ const std::vector<Setting>& settings() {
        [](RedirectConfig& c, Text t) { c.dual_stack = parse_bool(t); }},
       {"", "ipv6", "--ipv6", "auto, always, never or block", text,
        [](RedirectConfig& c, Text t) { c.ipv6 = parse_ipv6_policy(t); }},
-      {"", "layout", "--layout", "istio or istio-1.6", text,
+      {"", "layout", "--layout", layout_choices(), text,
        [](RedirectConfig& c, Text t) { c.layout = &parse_layout(t); }},
       {"", "proxyPort", "--proxy-port", "the sidecar's outbound listener", port,
        [](RedirectConfig& c, Text t) { c.proxy_port = parse_port(t); }},
@@ -64,13 +110,12 @@ const std::vector<Setting>& settings() {
 
 void apply_annotations(RedirectConfig& config, const Annotations& annotations) {
   for (const Setting& setting : settings()) {
-    const auto found = annotations.find(setting.annotation);
+    const auto found = find_annotation(setting, annotations);
     if (found == annotations.end()) continue;
     try {
       setting.set(config, found->second);
     } catch (const Error& error) {
-      throw Error(Code::invalid_config,
-                  std::string("annotation ") + setting.annotation + ": " + error.what());
+      throw Error(Code::invalid_config, "annotation " + found->first + ": " + error.what());
     }
   }
 }

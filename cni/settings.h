@@ -18,6 +18,7 @@ enum class SettingType : std::uint8_t {
   text,     // string
   boolean,  // true or false
   port,     // number
+  number,   // number, or string for one in hexadecimal
   ids,      // number, or array of numbers
 };
 
@@ -25,10 +26,12 @@ struct Setting {
   const char* annotation;  // "" if a pod cannot set it
   const char* key;
   const char* flag;
-  const char* help;
+  std::string help;
   SettingType type;
   // Throws Error naming the offending part of `text`.
   void (*set)(RedirectConfig& config, std::string_view text);
+  // Counts, and is parsed, only where `annotation` is absent.
+  const char* former_annotation = "";
 };
 
 const std::vector<Setting>& settings();

@@ -3,56 +3,17 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
-#include <set>
 #include <utility>
 
-#include "rules/error.h"
+#include "rules/parse_list.h"
 
 namespace sluice {
 namespace {
 
-constexpr std::uint64_t highest_id = 0xfffffffe;
 constexpr std::size_t interface_name_limit = 15;  // IFNAMSIZ - 1, linux/if.h
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view blanks = " \t";
-  const std::size_t first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
-// Calls `parse` for each element and returns the distinct results in order.
-template <class Parse>
-auto parse_list(std::string_view text, Parse parse) {
-  using Element = decltype(parse(text));
-  if (text.size() > value_size_limit) {
-    throw Error("the value is longer than " + std::to_string(value_size_limit) + " bytes");
-  }
-  std::vector<Element> list;
-  std::set<Element> seen;
-  if (trimmed(text).empty()) return list;
-  std::size_t count = 0;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    const std::string_view element = trimmed(text.substr(begin, end - begin));
-    begin = end + 1;
-    if (++count > list_length_limit) {
-      throw Error("the list has more than " + std::to_string(list_length_limit) + " elements");
-    }
-    if (element.empty()) throw Error("the list " + quote(text) + " has an empty element");
-    Element parsed = parse(element);
-    if (seen.insert(parsed).second) list.push_back(std::move(parsed));
-  }
-  return list;
-}
 
 bool is_wildcard(std::string_view text) {
   return trimmed(text) == "*";
-}
-
-void refuse_wildcard(std::string_view element) {
-  if (element == "*") throw Error("\"*\" has no meaning here");
 }
 
 PortRange parse_port_element(std::string_view element) {
@@ -78,6 +39,15 @@ std::string parse_interface(std::string_view element) {
   return std::string(element);
 }
 
+std::uint32_t parse_group(std::string_view element) {
+  refuse_wildcard(element);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (!std::all_of(element.begin(), element.end(), is_digit)) {
+    throw Error("group " + quote(element) + " is not a GID: names are not looked up");
+  }
+  return static_cast<std::uint32_t>(parse_decimal(element, highest_id, "GID"));
+}
+
 // The value of the entry whose name is `text`; throws Error with `sentence` if there is none.
 template <class Value, std::size_t n>
 Value find_name(const std::array<std::pair<std::string_view, Value>, n>& names,
@@ -89,6 +59,23 @@ Value find_name(const std::array<std::pair<std::string_view, Value>, n>& names,
 }
 
 }  // namespace
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view blanks = " \t";
+  const std::size_t first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+void refuse_wildcard(std::string_view element) {
+  if (element == "*") throw Error("\"*\" has no meaning here");
+}
+
+void refuse_oversize(std::string_view text) {
+  if (text.size() > value_size_limit) {
+    throw Error("the value is longer than " + std::to_string(value_size_limit) + " bytes");
+  }
+}
 
 bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -125,6 +112,19 @@ std::vector<std::uint32_t> parse_ids(std::string_view text, std::string_view wha
   return ids;
 }
 
+std::vector<std::uint32_t> parse_owner_groups(std::string_view text) {
+  return parse_list(text, parse_group);
+}
+
+Selection<std::uint32_t> parse_owner_group_selection(std::string_view text) {
+  if (is_wildcard(text)) return {};
+  Selection<std::uint32_t> groups{.all = false, .list = parse_owner_groups(text)};
+  if (groups.list.size() > owner_group_limit) {
+    throw Error("the list has more than " + std::to_string(owner_group_limit) + " groups");
+  }
+  return groups;
+}
+
 bool parse_bool(std::string_view text) {
   constexpr std::array<std::pair<std::string_view, bool>, 12> names{{{"1", true},
                                                                      {"t", true},
@@ -150,17 +150,31 @@ Ipv6Policy parse_ipv6_policy(std::string_view text) {
   return find_name(names, text, "auto, always, never or block");
 }
 
+DnsCapture parse_dns_capture(std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, DnsCapture>, 3> names{
+      {{"all", DnsCapture::all}, {"resolvers", DnsCapture::resolvers}, {"off", DnsCapture::off}}};
+  return find_name(names, text, "all, resolvers or off");
+}
+
 const Layout& parse_layout(std::string_view text) {
   if (const Layout* layout = find_layout(text)) return *layout;
-  std::string known;
-  for (const std::string& name : layout_names()) known += (known.empty() ? "" : " or ") + name;
-  throw Error(quote(text) + " is not " + known);
+  throw Error(quote(text) + " is not " + layout_choices());
+}
+
+std::string layout_choices() {
+  const std::vector<std::string>& names = layout_names();
+  std::string choices = names.front();
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    choices += (i + 1 == names.size() ? " or " : ", ") + names[i];
+  }
+  return choices;
 }
 
 InterceptionMode parse_interception_mode(std::string_view text) {
-  if (text == "TPROXY") throw Error("interception mode TPROXY is not supported by this version");
-  constexpr std::array<std::pair<std::string_view, InterceptionMode>, 2> names{
-      {{"REDIRECT", InterceptionMode::redirect}, {"NONE", InterceptionMode::none}}};
+  constexpr std::array<std::pair<std::string_view, InterceptionMode>, 3> names{
+      {{"REDIRECT", InterceptionMode::redirect},
+       {"TPROXY", InterceptionMode::tproxy},
+       {"NONE", InterceptionMode::none}}};
   return find_name(names, text, "REDIRECT, TPROXY or NONE");
 }
 

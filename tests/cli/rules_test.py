@@ -96,7 +96,7 @@ class FlagsTest(CommandCase):
                                   ("--exclude-interfaces", "eth0;reboot", "eth0;reboot"),
                                   ("--proxy-uid", "root", "root"),
                                   ("--layout", "istio-9", "istio-9"),
-                                  ("--interception-mode", "TPROXY", "TPROXY"),
+                                  ("--interception-mode", "tproxy", "tproxy"),
                                   ("--format", "xml", "xml"),
                                   ("--family", "ipx", "ipx")):
             with self.subTest(flag=flag):

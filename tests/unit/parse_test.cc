@@ -139,6 +139,39 @@ TEST_CASE("parse: IDs", "[parse]") {
   }
 }
 
+TEST_CASE("parse: owner groups are numbers, up to 64 where they are included", "[parse]") {
+  using Ids = std::vector<std::uint32_t>;
+  CHECK(parse_owner_groups("0, 4294967294,0") == Ids{0, 4294967294});
+  CHECK(parse_owner_groups("").empty());
+  CHECK(parse_owner_group_selection(" * ").all);
+  // No group's traffic, which is not the same as everybody's.
+  CHECK(parse_owner_group_selection("") == Selection<std::uint32_t>{.all = false});
+  CHECK(parse_owner_group_selection("7") == Selection<std::uint32_t>{.all = false, .list = {7}});
+  CHECK(message_of([] { parse_owner_groups("staff"); }) ==
+        "group \"staff\" is not a GID: names are not looked up");
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"-1", "group \"-1\" is not a GID"},
+      {"1-5", "group \"1-5\" is not a GID"},
+      {"0x10", "group \"0x10\" is not a GID"},
+      {"4294967295", "GID \"4294967295\" is above 4294967294"},
+      {"5,*", "\"*\" has no meaning here"},
+      {"5,", "empty element"},
+  };
+  for (const auto& [text, reason] : bad) {
+    CAPTURE(text);
+    CHECK_THAT(message_of([&, t = text] { parse_owner_groups(t); }), Contains(reason));
+    CHECK_THAT(message_of([&, t = text] { parse_owner_group_selection(t); }), Contains(reason));
+  }
+  CHECK(message_of([] { parse_owner_groups("*"); }) == "\"*\" has no meaning here");
+  std::string groups = "1";
+  for (std::size_t i = 2; i <= owner_group_limit; ++i) groups += "," + std::to_string(i);
+  CHECK(parse_owner_group_selection(groups + ",1").list.size() == 64);
+  CHECK(message_of([&] { parse_owner_group_selection(groups + ",65"); }) ==
+        "the list has more than 64 groups");
+  // Excluded groups take a rule each: there is no such limit.
+  CHECK(parse_owner_groups(groups + ",65").size() == 65);
+}
+
 // `count` different ports with commas between them.
 std::string port_list(std::size_t count) {
   std::string text;
@@ -201,14 +234,23 @@ TEST_CASE("parse: words are exact", "[parse]") {
   CHECK(&parse_layout("istio") == find_layout("istio"));
   CHECK(&parse_layout("istio-1.6") == find_layout("istio-1.6"));
   CHECK(message_of([] { parse_layout("istio-1.7"); }) ==
-        "\"istio-1.7\" is not istio or istio-1.6 or sluice");
+        "\"istio-1.7\" is not " + layout_choices());
+  for (const std::string& name : layout_names()) CHECK_THAT(layout_choices(), Contains(name));
   CHECK(parse_interception_mode("REDIRECT") == InterceptionMode::redirect);
   CHECK(parse_interception_mode("NONE") == InterceptionMode::none);
-  CHECK_THAT(message_of([] { parse_interception_mode("TPROXY"); }), Contains("TPROXY"));
+  CHECK(parse_interception_mode("TPROXY") == InterceptionMode::tproxy);
   for (const char* text : {"redirect", "", " NONE", "none", "tproxy"}) {
     CAPTURE(text);
     CHECK(message_of([&] { parse_interception_mode(text); }) ==
           quote(text) + " is not REDIRECT, TPROXY or NONE");
+  }
+  CHECK(parse_dns_capture("all") == DnsCapture::all);
+  CHECK(parse_dns_capture("resolvers") == DnsCapture::resolvers);
+  CHECK(parse_dns_capture("off") == DnsCapture::off);
+  for (const char* text : {"", "ALL", "true", "resolver", "off "}) {
+    CAPTURE(text);
+    CHECK(message_of([&] { parse_dns_capture(text); }) ==
+          quote(text) + " is not all, resolvers or off");
   }
 }
 

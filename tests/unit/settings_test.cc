@@ -35,8 +35,10 @@ TEST_CASE("settings: names are unique and of one form", "[settings]") {
     CHECK(keys.insert(setting.key).second);
     CHECK(flags.insert(setting.flag).second);
     CHECK_THAT(setting.flag, StartsWith("--"));
-    CHECK(*setting.help != '\0');
-    if (*setting.annotation != '\0') CHECK(annotations.insert(setting.annotation).second);
+    CHECK(!setting.help.empty());
+    for (const char* name : {setting.annotation, setting.former_annotation}) {
+      if (*name != '\0') CHECK(annotations.insert(name).second);
+    }
   }
   CHECK(annotations == std::set<std::string>{"traffic.sidecar.istio.io/includeInboundPorts",
                                              "traffic.sidecar.istio.io/excludeInboundPorts",
@@ -46,7 +48,17 @@ TEST_CASE("settings: names are unique and of one form", "[settings]") {
                                              "traffic.sidecar.istio.io/excludeOutboundIPRanges",
                                              "traffic.sidecar.istio.io/excludeInterfaces",
                                              "sidecar.istio.io/interceptionMode",
-                                             "sluice.dev/proxy-uid", "sluice.dev/proxy-gid",
+                                             "istio.io/reroute-virtual-interfaces",
+                                             "traffic.sidecar.istio.io/kubevirtInterfaces",
+                                             "sluice.dev/exclude-inbound-cidrs",
+                                             "sluice.dev/exclude-outbound-for-uids",
+                                             "sluice.dev/include-owner-groups",
+                                             "sluice.dev/exclude-owner-groups",
+                                             "sluice.dev/dns-capture",
+                                             "sluice.dev/drop-invalid",
+                                             "sluice.dev/log",
+                                             "sluice.dev/proxy-uid",
+                                             "sluice.dev/proxy-gid",
                                              "sluice.dev/dual-stack"});
 }
 
@@ -71,6 +83,56 @@ TEST_CASE("settings: each annotation sets its own part", "[settings]") {
   CHECK(with_one("sluice.dev/proxy-gid", "7").proxy_gids == Ids{7});
   CHECK(with_one("sluice.dev/dual-stack", "true").dual_stack);
   CHECK_FALSE(with_one("sluice.dev/dual-stack", "0").dual_stack);
+}
+
+TEST_CASE("settings: each annotation of the newer kind sets its own part", "[settings]") {
+  CHECK(with_one("sidecar.istio.io/interceptionMode", "TPROXY").mode == InterceptionMode::tproxy);
+  CHECK(with_one("sluice.dev/exclude-inbound-cidrs", "10.0.0.0/8").exclude_inbound_cidrs ==
+        parse_cidrs("10.0.0.0/8"));
+  CHECK(with_one("sluice.dev/exclude-outbound-for-uids", "udp::9").exclude_outbound_for_uids ==
+        parse_uid_exclusions("udp::9"));
+  CHECK(with_one("sluice.dev/include-owner-groups", "5").include_owner_groups.list == Ids{5});
+  CHECK(with_one("sluice.dev/exclude-owner-groups", "6").exclude_owner_groups == Ids{6});
+  CHECK(with_one("sluice.dev/dns-capture", "all").dns_capture == DnsCapture::all);
+  CHECK(with_one("sluice.dev/drop-invalid", "1").drop_invalid);
+  CHECK(with_one("sluice.dev/log", "true").log);
+}
+
+TEST_CASE("settings: what only the configuration and the command line can set", "[settings]") {
+  RedirectConfig config;
+  const auto set = [&](const std::string& key, const char* value) {
+    for (const Setting& setting : settings()) {
+      if (key == setting.key) {
+        CHECK(*setting.annotation == '\0');
+        return setting.set(config, value);
+      }
+    }
+    FAIL("no key " << key);
+  };
+  set("tproxyMark", "0x10");
+  set("tproxyTable", "100");
+  set("dnsResolvers", "10.96.0.10,fd00::10");
+  set("dnsPort", "53");
+  set("ipv4LoopbackCidr", "127.0.0.0/8");
+  CHECK(config.tproxy_mark == 16);
+  CHECK(config.tproxy_table == 100);
+  CHECK(config.resolvers == parse_resolvers("10.96.0.10,fd00::10"));
+  CHECK(config.dns_port == 53);
+  CHECK(config.ipv4_loopback == parse_cidr("127.0.0.0/8"));
+}
+
+TEST_CASE("settings: the newer name of virtual interfaces wins, even if it is empty",
+          "[settings]") {
+  const std::string newer = "istio.io/reroute-virtual-interfaces";
+  const std::string former = "traffic.sidecar.istio.io/kubevirtInterfaces";
+  using Names = std::vector<std::string>;
+  CHECK(with_one(newer, "vnet0").virtual_interfaces == Names{"vnet0"});
+  CHECK(with_one(former, "vnet1").virtual_interfaces == Names{"vnet1"});
+  CHECK(applied({{newer, "vnet0"}, {former, "vnet1"}}).virtual_interfaces == Names{"vnet0"});
+  // What does not count is not parsed either.
+  CHECK(applied({{newer, ""}, {former, "eth+"}}).virtual_interfaces.empty());
+  CHECK_THAT(message_of([&] { with_one(former, "eth+"); }),
+             StartsWith("annotation " + former + ": "));
 }
 
 TEST_CASE("settings: an empty annotation is an empty list, not the default", "[settings]") {
@@ -100,7 +162,15 @@ TEST_CASE("settings: a value that cannot be followed is named with its annotatio
       {traffic + "includeOutboundIPRanges", "10.0.0.1"},
       {traffic + "excludeOutboundIPRanges", "*"},
       {traffic + "excludeInterfaces", "eth+"},
-      {"sidecar.istio.io/interceptionMode", "TPROXY"},
+      {"sidecar.istio.io/interceptionMode", "tproxy"},
+      {"istio.io/reroute-virtual-interfaces", "vnet+"},
+      {"sluice.dev/exclude-inbound-cidrs", "*"},
+      {"sluice.dev/exclude-outbound-for-uids", "1000"},
+      {"sluice.dev/include-owner-groups", "staff"},
+      {"sluice.dev/exclude-owner-groups", "*"},
+      {"sluice.dev/dns-capture", "true"},
+      {"sluice.dev/drop-invalid", "on"},
+      {"sluice.dev/log", ""},
       {"sidecar.istio.io/interceptionMode", "none"},
       {"sluice.dev/proxy-uid", ""},
       {"sluice.dev/proxy-gid", "root"},
