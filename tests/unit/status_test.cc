@@ -31,7 +31,7 @@ TEST_CASE("status: a configuration that would fail each pod is not ready", "[sta
   const Outcome outcome = status_of({{"layout", "istio-2"}});
   CHECK(code_in(outcome) == Code::invalid_config);
   CHECK(message_in(outcome) ==
-        "network configuration: key \"layout\": \"istio-2\" is not istio or istio-1.6 or sluice");
+        "network configuration: key \"layout\": \"istio-2\" is not istio, istio-1.6 or sluice");
 }
 
 TEST_CASE("status: a key that is not known is no reason to stop a node", "[status]") {
