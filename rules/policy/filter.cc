@@ -34,7 +34,7 @@ void append_inbound(TableBuilder& rules, const Source& source) {
   for (const std::string& name : config.exclude_interfaces) {
     rules.append(inbound_chain, {.in = Interface{.name = name}});
   }
-  for (const std::string& name : config.virtual_interfaces) {
+  for (const std::string& name : guest_interfaces(source)) {
     rules.append(inbound_chain, {.in = Interface{.name = name}});
   }
   // nat's PREROUTING does not see traffic that stays on lo, filter's INPUT does.

@@ -62,7 +62,7 @@ class TproxyRules {
                  .protocol = Protocol::tcp,
                  .matches = {Mark{.value = outbound_mark, .negated = true}}});
     if (source_.layout.virtual_interfaces_in_full) {
-      for (const std::string& name : config_.virtual_interfaces) {
+      for (const std::string& name : guest_interfaces(source_)) {
         add_inbound({.in = Interface{.name = name}});
       }
     }

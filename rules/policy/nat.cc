@@ -55,7 +55,7 @@ void append_redirect(TableBuilder& rules, const Source& source, const char* chai
 void append_inbound(TableBuilder& rules, const Source& source) {
   const bool intercepts = source.config.mode == InterceptionMode::redirect;
   if (source.layout.virtual_interfaces_in_full && intercepts) {
-    for (const std::string& name : source.config.virtual_interfaces) {
+    for (const std::string& name : guest_interfaces(source)) {
       rules.append(inbound_chain, {.in = Interface{.name = name}});
     }
   }

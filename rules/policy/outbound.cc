@@ -8,8 +8,6 @@
 namespace sluice::policy {
 namespace {
 
-constexpr std::uint16_t dns_service_port = 53;
-
 bool has_loopback(const std::vector<Cidr>& list) {
   return std::any_of(list.begin(), list.end(), [](const Cidr& c) { return is_loopback(c); });
 }
@@ -21,8 +19,10 @@ class Outbound {
       : rules_(rules), source_(source), config_(source.config), to_(to) {}
 
   void append() {
-    rules_.append("OUTPUT",
-                  {.protocol = source_.layout.output_jump_protocol, .target = Jump{output_chain}});
+    // A layout that looks at TCP only must see DNS over UDP all the same.
+    const std::optional<Protocol> protocol =
+        captures_dns(config_) ? std::nullopt : source_.layout.output_jump_protocol;
+    rules_.append("OUTPUT", {.protocol = protocol, .target = Jump{output_chain}});
     if (to_.table == Table::nat) {
       append_log(rules_, source_, "OUTPUT", {.protocol = Protocol::tcp}, "outbound passed");
     }
@@ -183,19 +183,15 @@ void append_destinations(TableBuilder& rules, const Source& source, const Interc
 }
 
 void append_virtual(TableBuilder& rules, const Source& source, const Interceptor& to) {
-  const RedirectConfig& config = source.config;
-  const auto& excluded = config.exclude_interfaces;
-  bool any = false;
-  for (const std::string& name : config.virtual_interfaces) {
-    if (std::find(excluded.begin(), excluded.end(), name) != excluded.end()) continue;
-    any = true;
+  const std::vector<std::string> names = guest_interfaces(source);
+  if (names.empty()) return;
+  for (const std::string& name : names) {
     rules.append(to.inbound_hook, {.in = Interface{.name = name}, .target = Jump{virtual_chain}});
     // filter sees what a guest sends to the pod at INPUT, what it sends elsewhere at FORWARD.
     if (to.table == Table::filter) {
       rules.append("FORWARD", {.in = Interface{.name = name}, .target = Jump{virtual_chain}});
     }
   }
-  if (!any) return;
   append_excluded_ports(rules, source, virtual_chain);
   if (captures_dns(source)) rules.append(virtual_chain, {.target = Jump{dns_chain}});
   append_destinations(rules, source, to, virtual_chain);

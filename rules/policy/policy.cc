@@ -24,6 +24,11 @@ std::vector<PortRange> to_ranges(const std::vector<std::uint16_t>& ports) {
   return ranges;
 }
 
+std::vector<PortRange> outbound_exclusions(const Source& source) {
+  return source.config.exclude_outbound_ports.value_or(
+      to_ranges(source.layout.default_outbound_exclusions));
+}
+
 }  // namespace
 
 TableBuilder::TableBuilder(Table table, const std::vector<std::string>& chains) {
@@ -56,6 +61,15 @@ TableRules TableBuilder::build(std::initializer_list<std::string_view> optional)
 
 bool captures_inbound(const RedirectConfig& config) {
   return config.include_inbound_ports.all || !config.include_inbound_ports.list.empty();
+}
+
+std::vector<std::string> guest_interfaces(const Source& source) {
+  const auto& excluded = source.config.exclude_interfaces;
+  std::vector<std::string> names;
+  for (const std::string& name : source.config.virtual_interfaces) {
+    if (std::find(excluded.begin(), excluded.end(), name) == excluded.end()) names.push_back(name);
+  }
+  return names;
 }
 
 bool captures_dns(const RedirectConfig& config) {
@@ -114,10 +128,15 @@ void append_inbound_ports(TableBuilder& rules, const Source& source,
   capture({.protocol = Protocol::tcp});
 }
 
+bool excludes_outbound_dns(const Source& source) {
+  const std::vector<PortRange> excluded = outbound_exclusions(source);
+  return std::any_of(excluded.begin(), excluded.end(), [](PortRange ports) {
+    return ports.first <= dns_service_port && dns_service_port <= ports.last;
+  });
+}
+
 void append_excluded_ports(TableBuilder& rules, const Source& source, const char* chain) {
-  const std::vector<PortRange> excluded = source.config.exclude_outbound_ports.value_or(
-      to_ranges(source.layout.default_outbound_exclusions));
-  for (const PortRange ports : excluded) {
+  for (const PortRange ports : outbound_exclusions(source)) {
     for (const Protocol protocol : source.layout.outbound_exclusion_protocols) {
       rules.append(chain, port_rule(protocol, ports, Return{}));
     }

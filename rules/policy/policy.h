@@ -30,6 +30,8 @@ inline constexpr const char* divert_chain = "ISTIO_DIVERT";
 inline constexpr const char* tproxy_chain = "ISTIO_TPROXY";
 inline constexpr const char* drop_chain = "ISTIO_DROP";
 
+inline constexpr std::uint16_t dns_service_port = 53;
+
 // What the rules are made from.
 struct Source {
   const RedirectConfig& config;
@@ -82,6 +84,8 @@ void append_destinations(TableBuilder& rules, const Source& source, const Interc
                          const char* chain);
 // TCP and UDP to the excluded outbound ports leaves `chain`.
 void append_excluded_ports(TableBuilder& rules, const Source& source, const char* chain);
+// Whether port 53 is among them.
+bool excludes_outbound_dns(const Source& source);
 
 // ---- the other tables; without rules where nothing asks for them
 
@@ -91,6 +95,8 @@ TableRules raw_table(const Source& source);
 // ---- shared
 
 bool captures_inbound(const RedirectConfig& config);
+// The virtual interfaces that are not excluded.
+std::vector<std::string> guest_interfaces(const Source& source);
 bool captures_dns(const RedirectConfig& config);
 // Whether DNS of this family goes to the sidecar: all of it, or that to a resolver of the family.
 bool captures_dns(const Source& source);

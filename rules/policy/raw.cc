@@ -9,7 +9,6 @@
 namespace sluice::policy {
 namespace {
 
-constexpr std::uint16_t dns_service_port = 53;
 constexpr CtZone upstream_zone{1};
 constexpr CtZone application_zone{2};
 
@@ -23,10 +22,12 @@ Rule udp_from(std::uint16_t port, CtZone zone) {
           .target = zone};
 }
 
+// Not where DNS is an excluded port: an answer to a guest may have to be translated back, for which
+// it must be tracked where the query is.
 void append_guests(TableBuilder& rules, const Source& source,
                    const std::optional<AddressMatch>& resolver) {
-  if (!source.layout.virtual_interfaces_in_full) return;
-  for (const std::string& name : source.config.virtual_interfaces) {
+  if (!source.layout.virtual_interfaces_in_full || excludes_outbound_dns(source)) return;
+  for (const std::string& name : guest_interfaces(source)) {
     Rule query = udp_to(dns_service_port, application_zone);
     query.in = Interface{.name = name};
     query.destination = resolver;
