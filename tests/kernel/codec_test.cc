@@ -69,7 +69,7 @@ const std::array<bool, 2> both{false, true};
 TEST_CASE("random rules survive encoding and decoding") {
   INFO("SLUICE_SEED=" << test_seed());
   for (const Family family : {Family::ipv4, Family::ipv6}) {
-    for (const Table table : {Table::nat, Table::filter}) {
+    for (const Table table : {Table::raw, Table::mangle, Table::nat, Table::filter}) {
       RandomRules rules(family, test_seed());
       for (int i = 0; i < 2000; ++i) check_kept(rules.next(table), family);
     }

@@ -3,6 +3,7 @@
 // iptables-restore makes of our text, and what they print is what we read.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "rules/text.h"
 #include "tests/kernel/configs.h"
 #include "tests/kernel/random_rule.h"
+#include "tests/kernel/raw_table.h"
 #include "tests/kernel/seed.h"
 #include "tests/kernel/test_netns.h"
 
@@ -79,6 +81,12 @@ TableRules write_random_rules(const TestNetns& netns, Family family, Table table
   return written;
 }
 
+std::vector<std::uint8_t> entries_in(const TestNetns& netns, Family family, Table table) {
+  std::vector<std::uint8_t> bytes;
+  netns.inside([&] { bytes = raw_entries(family, table); });
+  return bytes;
+}
+
 TEST_CASE("what is applied is what iptables-restore makes of the printed rules") {
   const std::vector<NamedConfig> configs = golden_configs();
   REQUIRE(configs.size() >= 15);
@@ -105,6 +113,14 @@ TEST_CASE(
   const std::string dump = netns.save(family);
   CHECK(difference(to_save(live), dump) == nothing);
   CHECK(parse_save(dump, family) == std::vector<Ruleset>{live});
+
+  // And what the vendor's program writes, given that text, is what we wrote.
+  TestNetns other;
+  other.restore(family, dump);
+  CHECK(read_family(other, family) == live);
+  const std::vector<std::uint8_t> ours = entries_in(netns, family, table);
+  REQUIRE_FALSE(ours.empty());
+  CHECK((ours == entries_in(other, family, table)));
 }
 
 TEST_CASE("chains are declared in the same order whatever their names") {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/kernel/random_rule.h"
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -86,15 +88,98 @@ Owner RandomRules::owner() {
   return owner;
 }
 
+Multiport RandomRules::multiport() {
+  Multiport match{.negated = one_in(random_, 3)};
+  const auto slots = pick<std::size_t>(random_, 1, Multiport::slots);
+  for (std::size_t used = 0; used < slots; ++used) {
+    PortRange ports{.first = pick<std::uint16_t>(random_, 0, 65534)};
+    ports.last = ports.first;
+    if (used + 2 <= slots && one_in(random_, 3)) {
+      ports.last = pick<std::uint16_t>(random_, static_cast<std::uint16_t>(ports.first + 1), 65535);
+      ++used;
+    }
+    match.destinations.push_back(ports);
+  }
+  return match;
+}
+
+std::uint32_t RandomRules::bits() {
+  const std::array<std::uint32_t, 6> edges{0, 1, 0x539, 0xff, 0x80000000, 0xffffffff};
+  if (one_in(random_, 2)) return pick_of(random_, edges);
+  return pick<std::uint32_t>(random_, 0, 0xffffffff);
+}
+
+Limit RandomRules::limit() {
+  // 10000/sec, 101/sec, 10/sec, 3/sec, 1/sec, 7/min, 1/min, 3/hour.
+  const std::array<std::uint32_t, 8> periods{1,      99,     1000,    3333,
+                                             10'000, 85'714, 600'000, 12'000'000};
+  return {.period = pick_of(random_, periods), .burst = pick<std::uint32_t>(random_, 1, 20)};
+}
+
+std::vector<Match> RandomRules::matches(std::optional<Protocol> protocol) {
+  std::vector<Match> all;
+  const bool is_tcp = protocol == Protocol::tcp;
+  const bool is_udp = protocol == Protocol::udp;
+  for (const int rarity : {3, 4, 8}) {
+    if (one_in(random_, rarity)) all.emplace_back(owner());
+  }
+  if (is_tcp && !one_in(random_, 4)) all.emplace_back(tcp());
+  if (is_udp && !one_in(random_, 4)) {
+    all.emplace_back(Udp{.source = maybe_ports(), .destination = maybe_ports()});
+  }
+  if ((is_tcp || is_udp) && one_in(random_, 3)) all.emplace_back(multiport());
+  if (one_in(random_, 5)) {
+    all.emplace_back(Mark{.value = bits(), .mask = bits(), .negated = one_in(random_, 3)});
+  }
+  if (one_in(random_, 5)) {
+    all.emplace_back(Connmark{.value = bits(), .mask = bits(), .negated = one_in(random_, 3)});
+  }
+  if (one_in(random_, 5)) {
+    constexpr std::uint16_t all_states = Conntrack::invalid | Conntrack::established |
+                                         Conntrack::related | Conntrack::new_connection |
+                                         Conntrack::untracked;
+    std::uint16_t states = pick<std::uint16_t>(random_, 1, all_states) & all_states;
+    if (states == 0) states = Conntrack::untracked;
+    all.emplace_back(Conntrack{.states = states, .negated = one_in(random_, 3)});
+  }
+  if (one_in(random_, 5)) all.emplace_back(limit());
+  std::shuffle(all.begin(), all.end(), random_);
+  return all;
+}
+
+Tproxy RandomRules::tproxy() {
+  Tproxy target{.address = {.family = family_, .bytes = {}},
+                .port = pick<std::uint16_t>(random_, 0, 65535),
+                .mark = bits(),
+                .mask = bits()};
+  if (one_in(random_, 2)) target.address = make_cidr(cidr().address, address_bits(family_)).address;
+  return target;
+}
+
+Nflog RandomRules::nflog() {
+  static const std::array<std::string, 9> prefixes{
+      "",  "plain_word-1", "two words",          R"(a "quote", a \ and a ')", "-j",
+      "!", "\xc3\xa9",     std::string(63, 'x'), std::string(63, '"')};
+  const std::array<std::uint16_t, 3> groups{0, 1, 65535};
+  return {.group = pick_of(random_, groups), .prefix = pick_of(random_, prefixes)};
+}
+
 Target RandomRules::target(Table table, bool has_ports, bool is_tcp) {
   std::vector<Target> choices{Accept{}, Return{}, Jump{random_jump_chain},
-                              Jump{.chain = random_jump_chain, .go_to = true}};
+                              Jump{.chain = random_jump_chain, .go_to = true}, nflog()};
   if (table != Table::nat) choices.emplace_back(Drop{});
   if (table == Table::nat && has_ports) {
     choices.emplace_back(Redirect{pick<std::uint16_t>(random_, 1, 65535)});
     choices.emplace_back(Redirect{one_in(random_, 2) ? std::uint16_t{1} : std::uint16_t{65535}});
   }
   if (table == Table::filter && is_tcp) choices.emplace_back(RejectWithTcpReset{});
+  if (table == Table::filter) choices.emplace_back(RejectWithPortUnreachable{family_});
+  if (table == Table::raw) choices.emplace_back(CtZone{pick<std::uint16_t>(random_, 0, 65535)});
+  if (table == Table::mangle) {
+    choices.insert(choices.end(),
+                   {SetMark{.value = bits(), .mask = bits()}, SaveMark{}, RestoreMark{}});
+  }
+  if (table == Table::mangle && has_ports) choices.insert(choices.end(), 2, tproxy());
   return pick_of(random_, choices);
 }
 
@@ -106,14 +191,8 @@ Rule RandomRules::next(Table table) {
                                           Protocol::icmpv6, static_cast<Protocol>(200)};
   if (!one_in(random_, 4)) rule.protocol = pick_of(random_, protocols);
   const bool is_tcp = rule.protocol == Protocol::tcp;
-  const bool has_ports = is_tcp || rule.protocol == Protocol::udp;
-  if (one_in(random_, 3)) rule.matches.emplace_back(owner());
-  if (is_tcp && !one_in(random_, 4)) rule.matches.emplace_back(tcp());
-  if (rule.protocol == Protocol::udp && !one_in(random_, 4)) {
-    rule.matches.emplace_back(Udp{.source = maybe_ports(), .destination = maybe_ports()});
-  }
-  if (one_in(random_, 3)) rule.matches.emplace_back(owner());
-  rule.target = target(table, has_ports, is_tcp);
+  rule.matches = matches(rule.protocol);
+  rule.target = target(table, is_tcp || rule.protocol == Protocol::udp, is_tcp);
   return rule;
 }
 

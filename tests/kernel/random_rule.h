@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "rules/ip.h"
@@ -12,7 +13,8 @@
 namespace sluice::kernel {
 
 // Only rules that come back as they were: a prefix of length 0 that is not negated, a full range
-// of ports and TCP flags without a mask match everything and are stored as no match.
+// of ports and TCP flags without a mask match everything and are stored as no match. Periods of
+// limits are such as the vendor's own spelling keeps.
 class RandomRules {
  public:
   RandomRules(Family family, std::uint64_t seed) : family_(family), random_(seed) {}
@@ -29,6 +31,12 @@ class RandomRules {
   std::optional<OwnerRange> ids();
   Tcp tcp();
   Owner owner();
+  Multiport multiport();
+  std::uint32_t bits();
+  Limit limit();
+  std::vector<Match> matches(std::optional<Protocol> protocol);
+  Tproxy tproxy();
+  Nflog nflog();
   Target target(Table table, bool has_ports, bool is_tcp);
 
   Family family_;

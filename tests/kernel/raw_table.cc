@@ -24,6 +24,7 @@ struct Ipv4 {
   using Entry = ipt_entry;
   using Replace = ipt_replace;
   using Info = ipt_getinfo;
+  using Entries = ipt_get_entries;
   static constexpr int domain = AF_INET;
   static constexpr int level = IPPROTO_IP;
 };
@@ -31,6 +32,7 @@ struct Ipv6 {
   using Entry = ip6t_entry;
   using Replace = ip6t_replace;
   using Info = ip6t_getinfo;
+  using Entries = ip6t_get_entries;
   static constexpr int domain = AF_INET6;
   static constexpr int level = IPPROTO_IPV6;
 };
@@ -104,7 +106,45 @@ int write(const RawFilter& filter) {
              : errno;
 }
 
+// Both structures begin with the table's name.
+template <class Header>
+void store_name(Header& header, Table table) {
+  std::strncpy(header.name, to_string(table), sizeof header.name - 1);
+}
+
+template <class Api>
+std::vector<std::uint8_t> read(Table table) {
+  using Entry = typename Api::Entry;
+  const Fd socket(::socket(Api::domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  typename Api::Info info{};
+  store_name(info, table);
+  socklen_t size = sizeof info;
+  if (getsockopt(socket.get(), Api::level, IPT_SO_GET_INFO, &info, &size) != 0) return {};
+
+  typename Api::Entries header{};
+  store_name(header, table);
+  header.size = info.size;
+  std::vector<std::uint8_t> bytes(sizeof header + info.size);
+  std::memcpy(bytes.data(), &header, sizeof header);
+  size = static_cast<socklen_t>(bytes.size());
+  if (getsockopt(socket.get(), Api::level, IPT_SO_GET_ENTRIES, bytes.data(), &size) != 0) return {};
+  bytes.erase(bytes.begin(), bytes.begin() + sizeof header);
+  for (std::size_t at = 0; at + sizeof(Entry) <= bytes.size();) {
+    Entry entry{};
+    std::memcpy(&entry, bytes.data() + at, sizeof entry);
+    entry.counters = {};
+    std::memcpy(bytes.data() + at, &entry, sizeof entry);
+    if (entry.next_offset == 0) break;
+    at += entry.next_offset;
+  }
+  return bytes;
+}
+
 }  // namespace
+
+std::vector<std::uint8_t> raw_entries(Family family, Table table) {
+  return family == Family::ipv4 ? read<Ipv4>(table) : read<Ipv6>(table);
+}
 
 int write_filter(Family family, const RawFilter& filter) {
   return family == Family::ipv4 ? write<Ipv4>(filter) : write<Ipv6>(filter);

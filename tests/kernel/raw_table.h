@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tables that iptables would never write but that the kernel accepts: whoever may write tables in a
-// pod can write these. Written past libiptc, which cannot make them.
+// Tables past libiptc. Written: such as iptables would never write but the kernel accepts, as
+// whoever may write tables in a pod can. Read: to compare bytes.
 #pragma once
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "rules/ip.h"
+#include "rules/rule.h"
 
 namespace sluice::kernel {
 
@@ -36,6 +38,10 @@ struct RawFilter {
   std::array<std::size_t, 3> first{};
   std::array<std::size_t, 3> policy{};
 };
+
+// The entries of a table in the calling thread's namespace as the kernel hands them out, one after
+// the other, without their counters. Empty if there is no such table.
+std::vector<std::uint8_t> raw_entries(Family family, Table table);
 
 // Replaces table filter in the calling thread's namespace. Returns 0 or errno.
 int write_filter(Family family, const RawFilter& filter);
