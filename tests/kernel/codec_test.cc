@@ -80,7 +80,8 @@ TEST_CASE("every target survives") {
   for (const Target& target : std::vector<Target>{
            Accept{}, Drop{}, Return{}, Jump{"ISTIO_OUTPUT"}, Jump{std::string(28, 'x')},
            Jump{.chain = "ISTIO_OUTPUT", .go_to = true}, Redirect{1}, Redirect{65535},
-           Redirect{15001}, Redirect{256}, RejectWithTcpReset{}}) {
+           Redirect{15001}, Redirect{256}, RejectWithTcpReset{}, SetMark{.value = 1, .mask = 3},
+           SaveMark{}, RestoreMark{}, CtZone{256}, Nflog{.group = 256, .prefix = "a b"}}) {
     check_kept({.protocol = Protocol::tcp, .target = target});
   }
 }
@@ -200,39 +201,6 @@ TEST_CASE("what cannot be written is refused") {
   const std::vector<Match> too_many(3000, Owner{});
   CHECK_THROWS_AS(encode_rule({.matches = too_many}, Family::ipv4), Error);
   CHECK_THROWS_WITH(encode_match(opaque), Catch::Contains("comment"));
-}
-
-// A payload as another program may have written it.
-Payload with(Payload payload, std::uint8_t revision, std::size_t size) {
-  payload.revision = revision;
-  payload.bytes.resize(size);
-  return payload;
-}
-
-TEST_CASE("unknown revisions and short payloads become opaque and are not read beyond their end") {
-  for (const Payload& payload : {encode(Tcp{}), encode(Udp{}), encode(Owner{})}) {
-    const std::size_t size = payload.bytes.size();
-    INFO(payload.name);
-    CHECK_FALSE(std::holds_alternative<Opaque>(decode_match(payload)));
-    CHECK_FALSE(
-        std::holds_alternative<Opaque>(decode_match(with(payload, payload.revision, size + 6))));
-    for (std::size_t shorter = 0; shorter < size; ++shorter) {
-      CHECK(std::holds_alternative<Opaque>(decode_match(with(payload, payload.revision, shorter))));
-    }
-    CHECK(std::holds_alternative<Opaque>(decode_match(with(payload, 9, size))));
-  }
-  for (const Family family : {Family::ipv4, Family::ipv6}) {
-    for (const Payload& payload :
-         {encode(Redirect{1}, family), encode(RejectWithTcpReset{}, family)}) {
-      const std::size_t size = payload.bytes.size();
-      INFO(payload.name);
-      CHECK_FALSE(std::holds_alternative<Opaque>(decode_target(payload, family)));
-      for (std::size_t shorter = 0; shorter < size; ++shorter) {
-        CHECK(std::holds_alternative<Opaque>(decode_target(with(payload, 0, shorter), family)));
-      }
-      CHECK(std::holds_alternative<Opaque>(decode_target(with(payload, 9, size), family)));
-    }
-  }
 }
 
 TEST_CASE("a redirection to several ranges is not taken for one to a port") {

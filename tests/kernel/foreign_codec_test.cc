@@ -53,10 +53,13 @@ void check_opaque(Family family, Table table, const std::vector<std::string>& te
 TEST_CASE("foreign rules that the model has no words for are opaque") {
   const std::vector<std::string> any{
       R"(-m comment --comment "a \"quoted\" comment" -j RETURN)",
-      "-m conntrack --ctstate INVALID -j DROP",
-      "-p tcp -m multiport --dports 80,443,8000:8100 -j RETURN",
-      "-m mark --mark 0x539 -j RETURN",
-      "-m mark ! --mark 0x1/0xff -j ACCEPT",
+      "-m conntrack --ctstate DNAT -j DROP",
+      "-m conntrack ! --ctstate NEW,SNAT -j DROP",
+      "-m conntrack --ctstate NEW --ctdir ORIGINAL -j RETURN",
+      "-m conntrack --ctproto 6 -j RETURN",
+      "-m state --state NEW -j RETURN",
+      "-p tcp -m multiport --sports 80 -j RETURN",
+      "-p tcp -m multiport --ports 80,443,8000:8100 -j RETURN",
       "! -p tcp -j RETURN",
       "-p tcp -m tcp --tcp-option 5 -j RETURN",
       "-p tcp -m tcp ! --tcp-option 5 -j RETURN",
@@ -69,7 +72,11 @@ TEST_CASE("foreign rules that the model has no words for are opaque") {
       "-p tcp",
       "-p 0",
       "-m statistic --mode random --probability 0.5 -j RETURN",
-      "-m limit --limit 5/sec -j RETURN",
+      "-j NFLOG --nflog-size 64",
+      "-j NFLOG --nflog-threshold 2",
+      "-j NFLOG --nflog-prefix \"a\tb\"",
+      "-j NFLOG --nflog-prefix \"\x1b[31m\"",
+      "-j NFLOG --nflog-prefix \"\x7f\"",
   };
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     for (const Table table : {Table::mangle, Table::filter}) check_opaque(family, table, any);
@@ -81,11 +88,11 @@ TEST_CASE("foreign rules of one family or one table are opaque") {
       Family::ipv4, Table::filter,
       {"-f -j DROP", "! -f -j DROP", "-s 10.0.0.1/255.0.0.255 -j DROP",
        "! -d 10.0.0.0/0.255.255.255 -j DROP", "-p icmp -m icmp --icmp-type 8 -j ACCEPT",
-       "-p tcp -j REJECT --reject-with icmp-port-unreachable", "-m ttl --ttl-eq 1 -j DROP"});
+       "-p tcp -j REJECT --reject-with icmp-host-unreachable", "-m ttl --ttl-eq 1 -j DROP"});
   check_opaque(Family::ipv6, Table::filter,
                {"-s fd00::1/ffff::ffff -j DROP", "-m frag --fragid 1 -j DROP",
                 "-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT",
-                "-p tcp -j REJECT --reject-with icmp6-port-unreachable", "-m eui64 -j DROP"});
+                "-p tcp -j REJECT --reject-with icmp6-adm-prohibited", "-m eui64 -j DROP"});
   const std::vector<std::string> nat{"-p tcp -j REDIRECT --to-ports 80-90",
                                      "-p tcp -j REDIRECT --to-ports 80 --random",
                                      "-p tcp -j REDIRECT",
@@ -97,10 +104,21 @@ TEST_CASE("foreign rules of one family or one table are opaque") {
   check_opaque(Family::ipv4, Table::nat,
                {"-p tcp -j DNAT --to-destination 10.0.0.1:80", "-j NETMAP --to 10.0.0.0/8"});
   check_opaque(Family::ipv6, Table::nat, {"-p tcp -j DNAT --to-destination [fd00::1]:80"});
-  check_opaque(Family::ipv4, Table::mangle,
-               {"-j MARK --set-mark 1", "-j CONNMARK --save-mark",
-                "-p tcp -j TPROXY --on-port 15001 --on-ip 0.0.0.0 --tproxy-mark 0x539/0xffffffff"});
-  check_opaque(Family::ipv4, Table::raw, {"-j CT --notrack", "-p udp -j CT --zone 1"});
+}
+
+TEST_CASE("foreign marks and zones that the model has no words for are opaque") {
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    check_opaque(family, Table::mangle,
+                 {"-j CONNMARK --set-mark 1", "-j CONNMARK --save-mark --mask 0xff",
+                  "-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xffffffff",
+                  "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xff",
+                  "-j CONNMARK --save-mark --left-shift-mark 2",
+                  "-j CONNMARK --restore-mark --right-shift-mark 2"});
+    check_opaque(family, Table::raw,
+                 {"-j CT --notrack", "-j NOTRACK", "-j CT --zone mark", "-j CT --zone-orig 1",
+                  "-j CT --zone-reply 1", "-j CT --zone 1 --ctevents new",
+                  "-j CT --zone 1 --expevents new"});
+  }
 }
 
 TEST_CASE("of a foreign rule, what the model does know is read all the same") {
