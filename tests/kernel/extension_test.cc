@@ -176,6 +176,14 @@ TEST_CASE("other spellings of the vendor's program lead to the same rules") {
        "-p tcp -m multiport --destination-ports 80,443 -j RETURN",
        {.protocol = Protocol::tcp, .matches = {Multiport{.destinations = {{80, 80}, {443, 443}}}}}},
       {Table::raw, "-j CT --zone 0", {.target = CtZone{0}}},
+      // What the vendor's program prints of the next three is not what it was given.
+      {Table::filter, "-m limit --limit 7201/hour -j RETURN", {.matches = {Limit{.period = 4999}}}},
+      {Table::filter,
+       "-m limit --limit 3599/hour -j RETURN",
+       {.matches = {Limit{.period = 10'002}}}},
+      {Table::filter,
+       "-m limit --limit 8640/day --limit-burst 1 -j RETURN",
+       {.matches = {Limit{.period = 100'000, .burst = 1}}}},
   };
   const Family family = GENERATE(Family::ipv4, Family::ipv6);
   for (const auto& [table, text, rule] : spelled) {
@@ -183,6 +191,7 @@ TEST_CASE("other spellings of the vendor's program lead to the same rules") {
     TestNetns netns;
     netns.restore(
         family, std::string("*") + to_string(table) + "\n:X - [0:0]\n-A X " + text + "\nCOMMIT\n");
+    CHECK(only_rules(netns, family) == to_string("X", rule) + "\n");
     CHECK(read_rule(netns, family, table) == rule);
   }
 }

@@ -66,6 +66,17 @@ TEST_CASE("json: the other matches", "[json]") {
         Json::parse(R"({"tcp": {"flags": {"mask": 23, "compare": 2, "negated": true}}})"));
   CHECK(match("-p udp -m udp --dport 53") ==
         Json::parse(R"({"udp": {"destination": {"first": 53, "last": 53}}})"));
+  CHECK(match("-p tcp -m multiport ! --dports 53,8000:8100") == Json::parse(R"({"multiport": {
+          "destinations": [{"first": 53, "last": 53}, {"first": 8000, "last": 8100}],
+          "negated": true}})"));
+  CHECK(match("-m mark --mark 0x539") ==
+        Json::parse(R"({"mark": {"value": 1337, "mask": 4294967295}})"));
+  CHECK(match("-m connmark ! --mark 0x1/0xff") ==
+        Json::parse(R"({"connmark": {"value": 1, "mask": 255, "negated": true}})"));
+  CHECK(match("-m conntrack ! --ctstate RELATED,UNTRACKED") ==
+        Json::parse(R"({"conntrack": {"states": 260, "negated": true}})"));
+  CHECK(match("-m limit --limit 10/sec --limit-burst 20") ==
+        Json::parse(R"({"limit": {"period": 1000, "burst": 20}})"));
   CHECK(match(R"(-m comment --comment "a b")") ==
         Json::parse(R"({"opaque": "-m comment --comment \"a b\""})"));
 }
@@ -81,12 +92,27 @@ TEST_CASE("json: targets", "[json]") {
         Json::parse(R"({"redirect": {"port": 15001}})"));
   CHECK(target("-p tcp -j REJECT --reject-with tcp-reset") ==
         Json::parse(R"({"reject": {"with": "tcp-reset"}})"));
+  for (const char* with : {"icmp-port-unreachable", "icmp6-port-unreachable"}) {
+    CHECK(target(std::string("-j REJECT --reject-with ") + with) ==
+          Json::parse(R"({"reject": {"with": "port-unreachable"}})"));
+  }
+  CHECK(target("-j MARK --set-xmark 0x1/0xff") ==
+        Json::parse(R"({"setMark": {"value": 1, "mask": 255}})"));
+  CHECK(target("-j CONNMARK --save-mark") == "saveMark");
+  CHECK(target("-j CONNMARK --restore-mark") == "restoreMark");
+  CHECK(target("-j TPROXY --on-port 15001 --on-ip :: --tproxy-mark 0x539/0xfff") ==
+        Json::parse(R"({"tproxy": {"address": "::", "port": 15001, "mark": 1337, "mask": 4095}})"));
+  CHECK(target("-j CT --zone 2") == Json::parse(R"({"ct": {"zone": 2}})"));
+  CHECK(target(R"(-j NFLOG --nflog-prefix "a \"b\"" --nflog-group 1)") ==
+        Json::parse(R"({"nflog": {"group": 1, "prefix": "a \"b\""}})"));
   CHECK(target("-j MASQUERADE") == Json::parse(R"({"opaque": "-j MASQUERADE"})"));
 }
 
 TEST_CASE("json: what is not UTF-8 does not break the document", "[json]") {
   const Json document = rule_document("-m comment --comment \"\xff\xfe\" -j RETURN");
   CHECK(document.at("target") == "RETURN");
+  CHECK(rule_document("-j NFLOG --nflog-prefix \"\xff\"").at("target").at("nflog").at("prefix") ==
+        "\xef\xbf\xbd");
 }
 
 TEST_CASE("json: the texts of a generated rule set are those of the save form", "[json]") {

@@ -104,6 +104,16 @@ TEST_CASE("text_parse: what the model knows becomes typed, the rest opaque", "[t
   CHECK(input(4) == Rule{.target = Jump{"KUBE-FIREWALL"}});
   CHECK(input(7).protocol == static_cast<Protocol>(250));
   const auto logging = [&](std::size_t i) { return rule_of(parsed, Table::filter, "LOGGING", i); };
+  CHECK(logging(0).matches == std::vector<Match>{Limit{.period = 120'000}});
+  CHECK(logging(1) ==
+        Rule{.protocol = Protocol::tcp,
+             .matches = {Multiport{.destinations = {{80, 80}, {443, 443}, {8000, 8100}}},
+                         Mark{.value = 1, .mask = 0xff}},
+             .target = Accept{}});
+  CHECK(logging(4) ==
+        Rule{.protocol = Protocol::udp, .target = RejectWithPortUnreachable{Family::ipv4}});
+  CHECK(rule_of(parsed, Table::filter, "KUBE-FIREWALL", 0).matches.at(1) ==
+        Match(Opaque{"-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT"}));
   CHECK(logging(0).target == Target(Opaque{R"(-j LOG --log-prefix "dropped: " --log-level 7)"}));
   CHECK(logging(3) == Rule{.protocol = Protocol::tcp,
                            .matches = {Tcp{.flags = TcpFlags{.mask = 0x17, .compare = 0x02}}},

@@ -125,6 +125,65 @@ TEST_CASE("text: targets", "[text]") {
   });
 }
 
+TEST_CASE("text: marks, connection tracking and ports in a list", "[text]") {
+  const auto match = [](const Match& known) { return Rule{.matches = {known}}; };
+  check_spelling({
+      {{.protocol = Protocol::tcp,
+        .matches = {Multiport{.destinations = {{53, 53}, {8000, 8100}}, .negated = true}}},
+       "-p tcp -m multiport ! --dports 53,8000:8100 -j RETURN"},
+      {match(Mark{.value = 0x539}), "-m mark --mark 0x539 -j RETURN"},
+      {match(Mark{.value = 1, .mask = 0xff, .negated = true}),
+       "-m mark ! --mark 0x1/0xff -j RETURN"},
+      {match(Connmark{.value = 0, .mask = 0}), "-m connmark --mark 0x0/0x0 -j RETURN"},
+      {match(Conntrack{.states = Conntrack::established | Conntrack::related}),
+       "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"},
+      {match(Conntrack{.states = Conntrack::untracked, .negated = true}),
+       "-m conntrack ! --ctstate UNTRACKED -j RETURN"},
+  });
+}
+
+// The unit is libxt_limit's choice, and what it prints is not always what it was given.
+TEST_CASE("text: limits", "[text]") {
+  const auto limit = [](std::uint32_t period, std::uint32_t burst = 5) {
+    return Rule{.matches = {Limit{.period = period, .burst = burst}}};
+  };
+  check_spelling({
+      {limit(1), "-m limit --limit 10000/sec -j RETURN"},
+      {limit(1000, 20), "-m limit --limit 10/sec --limit-burst 20 -j RETURN"},
+      {limit(10'000), "-m limit --limit 1/sec -j RETURN"},
+      {limit(10'001), "-m limit --limit 86391/day -j RETURN"},
+      {limit(4999), "-m limit --limit 2/sec -j RETURN"},
+      {limit(600'000, 1), "-m limit --limit 1/min --limit-burst 1 -j RETURN"},
+      {limit(12'000'000), "-m limit --limit 3/hour -j RETURN"},
+      {limit(864'000'000), "-m limit --limit 1/day -j RETURN"},
+      {limit(864'000'001), "-m limit --limit 0/day -j RETURN"},
+      {limit(0), "-m limit --limit inf -j RETURN"},
+  });
+}
+
+TEST_CASE("text: targets of mangle, raw and for logging", "[text]") {
+  const auto target = [](const Target& known) { return Rule{.target = known}; };
+  const Tproxy tproxy{.address = parse_address("::"), .port = 15006, .mark = 0x539};
+  check_spelling({
+      {target(RejectWithPortUnreachable{Family::ipv4}),
+       "-j REJECT --reject-with icmp-port-unreachable"},
+      {target(RejectWithPortUnreachable{Family::ipv6}),
+       "-j REJECT --reject-with icmp6-port-unreachable"},
+      {target(SetMark{.value = 0x539}), "-j MARK --set-xmark 0x539/0xffffffff"},
+      {target(SetMark{.value = 1, .mask = 0}), "-j MARK --set-xmark 0x1/0x0"},
+      {target(SaveMark{}), "-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff"},
+      {target(RestoreMark{}), "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff"},
+      {target(tproxy), "-j TPROXY --on-port 15006 --on-ip :: --tproxy-mark 0x539/0xffffffff"},
+      {target(CtZone{2}), "-j CT --zone 2"},
+      {target(CtZone{}), "-j CT"},
+      {target(Nflog{}), "-j NFLOG"},
+      {target(Nflog{.group = 1, .prefix = "a-b_C9"}),
+       "-j NFLOG --nflog-prefix a-b_C9 --nflog-group 1"},
+      {target(Nflog{.group = 1, .prefix = R"(a."'\)"}),
+       R"(-j NFLOG --nflog-prefix "a.\"\'\\" --nflog-group 1)"},
+  });
+}
+
 TEST_CASE("text: matches stand in the order of the rule", "[text]") {
   check_spelling({
       {{.protocol = Protocol::tcp,
