@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "cni/code.h"
+#include "cni/runtime_dns.h"
+#include "rules/consistency.h"
 #include "rules/error.h"
 #include "rules/parse.h"
 
@@ -144,8 +146,20 @@ RedirectConfig config_for(const PluginConfig& config, const Pod& pod) {
     if (!ids->second.uids.empty()) redirect.proxy_uids = ids->second.uids;
     if (!ids->second.gids.empty()) redirect.proxy_gids = ids->second.gids;
   }
+  if (!pod.resolvers.empty()) redirect.resolvers = pod.resolvers;
   if (pod.annotations) apply_annotations(redirect, *pod.annotations);
   return redirect;
+}
+
+void refuse_contradictions(const RedirectConfig& config, const Pod& pod) {
+  try {
+    if (config.dns_capture == DnsCapture::resolvers && !pod.resolvers_problem.empty()) {
+      throw Error("dnsCapture \"resolvers\": " + pod.resolvers_problem);
+    }
+    sluice::refuse_contradictions(config);
+  } catch (const Error& error) {
+    throw Error(Code::invalid_config, error.what());
+  }
 }
 
 }  // namespace
@@ -166,19 +180,27 @@ Annotations known_annotations(const Json& object, const std::string& what) {
 }
 
 Pod read_pod(const std::map<std::string, std::string>& args, const Json& network) {
-  return {.name_space = argument(args, "K8S_POD_NAMESPACE"),
+  Pod pod{.name_space = argument(args, "K8S_POD_NAMESPACE"),
           .name = argument(args, "K8S_POD_NAME"),
           .annotations = read_annotations(network)};
+  try {
+    pod.resolvers = runtime_resolvers(network);
+  } catch (const Error& error) {
+    pod.resolvers_problem = error.what();
+  }
+  return pod;
 }
 
-Decision decide(const PluginConfig& config, const Pod& pod) {
+Decision decide(const PluginConfig& config, const Pod& pod, const Override& override) {
   Decision decision{.redirect = false, .reason = reason_to_pass(config, pod), .config = {}};
   if (!decision.reason.empty()) return decision;
   decision.config = config_for(config, pod);
+  if (override) override(decision.config);
   if (decision.config.mode == InterceptionMode::none) {
     decision.reason = "its interception mode is NONE";
     return decision;
   }
+  refuse_contradictions(decision.config, pod);
   decision.redirect = true;
   decision.reason = config.redirect_all ? "the configuration redirects all" : "it is injected";
   return decision;

@@ -2,9 +2,11 @@
 // Who the pod is, what it says of itself, and whether it is to be redirected.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cni/config.h"
 #include "cni/json.h"
@@ -22,6 +24,12 @@ struct Pod {
   std::string name;
   // Nothing if they were not forwarded; empty if the pod has none.
   std::optional<Annotations> annotations;
+  // What the runtime says of the pod's DNS servers: they count before the configured ones. Empty:
+  // it says nothing.
+  std::vector<IpAddress> resolvers = {};
+  // What is wrong with what it says. Fatal to a pod whose queries to its own resolvers are
+  // captured, to no other.
+  std::string resolvers_problem = {};
 
   bool in_kubernetes() const { return !name.empty() && !name_space.empty(); }
 };
@@ -40,9 +48,13 @@ struct Decision {
   RedirectConfig config;  // valid only if `redirect`
 };
 
+// Sets what counts before everything else: the flags of a command line.
+using Override = std::function<void(RedirectConfig&)>;
+
 // The order of decisions is istio-cni's as far as annotations can tell. Throws Error with
 // Code::invalid_config for a pod that is to be redirected but whose annotations or whose network
-// configuration cannot be followed, and for a pod in Kubernetes whose annotations are unknown.
-Decision decide(const PluginConfig& config, const Pod& pod);
+// configuration cannot be followed or contradict each other, and for a pod in Kubernetes whose
+// annotations are unknown; passes on what `override` throws.
+Decision decide(const PluginConfig& config, const Pod& pod, const Override& override = {});
 
 }  // namespace sluice::cni

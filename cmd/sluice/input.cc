@@ -15,6 +15,7 @@
 #include "cni/pod_object.h"
 #include "cni/request.h"
 #include "cni/result.h"
+#include "rules/consistency.h"
 #include "rules/error.h"
 #include "rules/kernel/fd.h"
 
@@ -30,15 +31,15 @@ std::string read_file(const std::string& path) {
   return read_all(fd.get(), input_limit, quote(path));
 }
 
-Input from_manifest(const std::string& path) {
+Input from_manifest(const std::string& path, const cni::Override& flags) {
   const cni::PodObject object = cni::read_pod_object(parse_manifest(read_file(path)));
-  return {.decision = cni::decide({}, object.pod),
+  return {.decision = cni::decide({}, object.pod, flags),
           .subject = "pod " + quote(object.pod.name_space + "/" + object.pod.name),
           .addresses = object.addresses,
           .addresses_known = !object.addresses.empty()};
 }
 
-Input from_cni_stdin() {
+Input from_cni_stdin(const cni::Override& flags) {
   const cni::Request request = cni::read_request(cni::Command::add, read_file("-"));
   const char* args = std::getenv("CNI_ARGS");
   cni::Pod pod = cni::read_pod(cni::parse_args(args == nullptr ? "" : args), request.config);
@@ -47,7 +48,7 @@ Input from_cni_stdin() {
   if (pod.name_space.empty()) pod.name_space = "default";
   const cni::PluginConfig config = cni::read_plugin_config(request.config);
   const char* ifname = std::getenv("CNI_IFNAME");
-  Input input{.decision = cni::decide(config, pod),
+  Input input{.decision = cni::decide(config, pod, flags),
               .subject = "pod " + quote(pod.name_space + "/" + pod.name),
               .addresses = {}};
   input.addresses =
@@ -92,12 +93,14 @@ void add_input_options(CLI::App& app, InputOptions& options) {
 }
 
 Input read_input(const InputOptions& options) {
+  const auto flags = [&](RedirectConfig& config) { apply_flags(options, config); };
+  if (!options.manifest.empty()) return from_manifest(options.manifest, flags);
+  if (options.cni_stdin) return from_cni_stdin(flags);
   Input input{.decision = {.redirect = true, .reason = "flags", .config = {}},
               .subject = "the pod",
               .addresses = {}};
-  if (!options.manifest.empty()) input = from_manifest(options.manifest);
-  if (options.cni_stdin) input = from_cni_stdin();
-  apply_flags(options, input.decision.config);
+  flags(input.decision.config);
+  refuse_contradictions(input.decision.config);
   return input;
 }
 
