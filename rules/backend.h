@@ -31,7 +31,8 @@ struct Interception {
   std::vector<Ruleset> rulesets = {};
   // On lo.
   std::vector<Cidr> loopback_addresses = {};
-  // At most one per family, in the order of the families.
+  // In the order of the families. Wanted is at most one per family; more may be found. One of which
+  // only the ip rule or only the route is there is not found, but removed all the same.
   std::vector<TproxyRoute> tproxy_routes = {};
   // False: a kernel without the tables or addresses that the IPv6 part needs is no error; that
   // part is left out and a notice says so. Always true for what was read.
@@ -62,7 +63,8 @@ class Backend {
   // Takes out all that is ours, whatever configuration put it there. What is missing is no error.
   virtual Notices remove() = 0;
 
-  // The live state, foreign rules and chains included; of the loopback addresses only ours.
+  // The live state, foreign rules and chains included; of the loopback addresses and of
+  // the policy routing only ours.
   // Creates no table that is not there.
   virtual Interception read() = 0;
 };

@@ -111,6 +111,27 @@ void diff_addresses(const Interception& wanted, const Interception& live, Differ
               DifferenceKind::unexpected_address);
 }
 
+// Whether the whole list has no route of the family.
+bool lacks_family(const std::vector<TproxyRoute>& all, Family family) {
+  return std::none_of(all.begin(), all.end(),
+                      [&](const TproxyRoute& route) { return route.family == family; });
+}
+
+void diff_routes(const Interception& wanted, const Interception& live, Differences& found) {
+  const auto add_missing = [&](const std::vector<TproxyRoute>& all,
+                               const std::vector<TproxyRoute>& other, DifferenceKind kind) {
+    for (const TproxyRoute& route : all) {
+      if (std::find(other.begin(), other.end(), route) != other.end()) continue;
+      const bool optional = kind == DifferenceKind::missing_route && route.family == Family::ipv6 &&
+                            !wanted.ipv6_required;
+      if (optional && lacks_family(other, route.family)) continue;
+      found.push_back({.kind = kind, .family = route.family, .text = to_string(route)});
+    }
+  };
+  add_missing(wanted.tproxy_routes, live.tproxy_routes, DifferenceKind::missing_route);
+  add_missing(live.tproxy_routes, wanted.tproxy_routes, DifferenceKind::unexpected_route);
+}
+
 }  // namespace
 
 std::string to_string(const Difference& difference) {
@@ -131,6 +152,11 @@ std::string to_string(const Difference& difference) {
       return "missing: address " + difference.text + " on lo";
     case DifferenceKind::unexpected_address:
       return "unexpected: address " + difference.text + " on lo";
+    case DifferenceKind::missing_route:
+      return std::string("missing: ") + to_string(difference.family) + " route: " + difference.text;
+    case DifferenceKind::unexpected_route:
+      return std::string("unexpected: ") + to_string(difference.family) +
+             " route: " + difference.text;
   }
   return difference.text;
 }
@@ -182,6 +208,7 @@ Differences diff(const Interception& wanted, const Interception& live) {
     found.insert(found.end(), part.begin(), part.end());
   }
   diff_addresses(wanted, live, found);
+  diff_routes(wanted, live, found);
   return found;
 }
 

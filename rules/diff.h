@@ -21,6 +21,8 @@ enum class DifferenceKind : std::uint8_t {
   misplaced_rule,  // the same rules in another order; `text` is the first that is out of place
   missing_address,
   unexpected_address,
+  missing_route,
+  unexpected_route,
 };
 
 struct Difference {
@@ -28,7 +30,7 @@ struct Difference {
   Family family = Family::ipv4;
   Table table = Table::nat;
   std::string chain = {};
-  std::string text = {};  // the rule as iptables-save prints it, or the address
+  std::string text = {};  // the rule as iptables-save prints it, the address or the route
 
   bool operator==(const Difference&) const = default;
 };
@@ -45,9 +47,9 @@ bool owns_exactly(const TableRules& live, const TableRules& wanted,
 // must be of the same family.
 std::vector<Difference> diff(const Ruleset& wanted, const Ruleset& live);
 
-// The same for a namespace: both families, only what is ours in `live`, and the addresses on lo.
-// Where IPv6 is not required and `live` has none of it, that is no difference: the kernel may not
-// offer it, and asking would create the table.
+// The same for a namespace: both families, only what is ours in `live`, the addresses on lo and the
+// routes. Where IPv6 is not required and `live` has no rules or no route of it, that is no
+// difference: the kernel may not offer it, and asking would create the table.
 std::vector<Difference> diff(const Interception& wanted, const Interception& live);
 
 }  // namespace sluice

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rules/text.h"
 
+#include <array>
+#include <charconv>
+
 #include "rules/text_part.h"
 
 namespace sluice {
@@ -80,6 +83,13 @@ std::string to_text(const std::vector<Ruleset>& rulesets, std::string (*print)(c
     text += print(ruleset);
   }
   return text;
+}
+
+std::string to_string(const TproxyRoute& route) {
+  constexpr std::size_t digits = 8;
+  std::array<char, digits> text{};
+  const auto [end, failure] = std::to_chars(text.data(), text.data() + text.size(), route.mark, 16);
+  return "fwmark 0x" + std::string(text.data(), end) + " lookup " + std::to_string(route.table);
 }
 
 }  // namespace sluice

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rules/backend.h"
 #include "rules/rule.h"
 
 namespace sluice {
@@ -37,5 +38,8 @@ std::string to_text(const std::vector<Ruleset>& rulesets, std::string (*print)(c
 // ip6tables-save", IPv6 from there on. Matches and targets that the model does not know become
 // Opaque. Throws Error naming the line number where the text is not of that form.
 std::vector<Ruleset> parse_save(std::string_view text, Family first = Family::ipv4);
+
+// "fwmark 0x539 lookup 133", as ip-rule(8) prints it.
+std::string to_string(const TproxyRoute& route);
 
 }  // namespace sluice

@@ -44,7 +44,7 @@ class FakeBackend : public Backend {
  public:
   explicit FakeBackend(CallLog& calls) : calls_(calls) {}
 
-  // What is in the namespace, foreign rules and addresses included.
+  // What is in the namespace, foreign rules and addresses included; routes are all ours.
   Interception live;
   // A kernel without ip6tables, and lo without IPv6.
   bool has_ipv6_tables = true;
@@ -66,6 +66,7 @@ class FakeBackend : public Backend {
       replace(next, asked);
     }
     replace_addresses(next, wanted, said);
+    replace_routes(next, wanted, said);
     live = std::move(next);
     return said;
   }
@@ -75,6 +76,7 @@ class FakeBackend : public Backend {
     Interception next = live;
     for (const Family family : {Family::ipv4, Family::ipv6}) replace(next, {.family = family});
     std::erase_if(next.loopback_addresses, is_ours);
+    next.tproxy_routes.clear();
     live = std::move(next);
     return std::exchange(notices, {});
   }
@@ -151,6 +153,19 @@ class FakeBackend : public Backend {
         all.loopback_addresses.push_back(cidr);
       } else {
         said.push_back("address " + to_string(cidr) + " is not added to lo");
+      }
+    }
+  }
+
+  void replace_routes(Interception& all, const Interception& wanted, Notices& said) const {
+    all.tproxy_routes.clear();
+    for (const TproxyRoute& route : wanted.tproxy_routes) {
+      if (route.family == Family::ipv4 || loopback_has_ipv6) {
+        all.tproxy_routes.push_back(route);
+      } else if (wanted.ipv6_required) {
+        throw Error(ENOTSUP, "add IPv6 route");
+      } else {
+        said.emplace_back("IPv6 is left out");
       }
     }
   }

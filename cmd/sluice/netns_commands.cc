@@ -77,7 +77,8 @@ std::string planned(const std::vector<Difference>& differences) {
   for (const Difference& difference : differences) {
     const bool missing = difference.kind == DifferenceKind::missing_chain ||
                          difference.kind == DifferenceKind::missing_rule ||
-                         difference.kind == DifferenceKind::missing_address;
+                         difference.kind == DifferenceKind::missing_address ||
+                         difference.kind == DifferenceKind::missing_route;
     text += std::string(missing ? "+ " : "- ") + to_string(difference) + "\n";
   }
   return text;

@@ -175,6 +175,44 @@ TEST_CASE("diff: what a tenant wrote does not break the line", "[diff]") {
         R"(unexpected: IPv4 nat: -A X -m comment --comment "a\x0ab\xff" -j RETURN)");
 }
 
+TEST_CASE("diff: policy routes", "[diff]") {
+  const TproxyRoute ipv4{.family = Family::ipv4, .mark = 1337, .table = 133};
+  const TproxyRoute ipv6{.family = Family::ipv6, .mark = 0xffffffff, .table = 4294967295U};
+  const Interception both{.tproxy_routes = {ipv4, ipv6}};
+  CHECK(diff(both, both).empty());
+  CHECK(diff(both, Interception{}) ==
+        std::vector<Difference>{{.kind = DifferenceKind::missing_route,
+                                 .family = Family::ipv4,
+                                 .text = "fwmark 0x539 lookup 133"},
+                                {.kind = DifferenceKind::missing_route,
+                                 .family = Family::ipv6,
+                                 .text = "fwmark 0xffffffff lookup 4294967295"}});
+  CHECK(lines(diff(both, {.tproxy_routes = {ipv6}})) ==
+        Texts{"missing: IPv4 route: fwmark 0x539 lookup 133"});
+  CHECK(lines(diff(Interception{}, both)) ==
+        Texts{"unexpected: IPv4 route: fwmark 0x539 lookup 133",
+              "unexpected: IPv6 route: fwmark 0xffffffff lookup 4294967295"});
+  // Each of the three parts counts.
+  for (const TproxyRoute& other :
+       {TproxyRoute{Family::ipv6, 1337, 133}, TproxyRoute{Family::ipv4, 1338, 133},
+        TproxyRoute{Family::ipv4, 1337, 134}}) {
+    CHECK(diff(Interception{.tproxy_routes = {ipv4}}, {.tproxy_routes = {other}}).size() == 2);
+  }
+}
+
+TEST_CASE("diff: an IPv6 route that is not required may be missing, not different", "[diff]") {
+  const TproxyRoute ipv4{.family = Family::ipv4, .mark = 1337, .table = 133};
+  const TproxyRoute ipv6{.family = Family::ipv6, .mark = 1337, .table = 133};
+  const TproxyRoute other{.family = Family::ipv6, .mark = 1337, .table = 134};
+  const Interception wanted{.tproxy_routes = {ipv4, ipv6}, .ipv6_required = false};
+  CHECK(diff(wanted, {.tproxy_routes = {ipv4}}).empty());
+  CHECK(lines(diff(wanted, {.tproxy_routes = {ipv6}})) ==
+        Texts{"missing: IPv4 route: fwmark 0x539 lookup 133"});
+  CHECK(lines(diff(wanted, {.tproxy_routes = {ipv4, other}})) ==
+        Texts{"missing: IPv6 route: fwmark 0x539 lookup 133",
+              "unexpected: IPv6 route: fwmark 0x539 lookup 134"});
+}
+
 TEST_CASE("diff: addresses on lo", "[diff]") {
   const Interception with{.loopback_addresses = {parse_cidr("::6/128")}};
   const Interception without;
