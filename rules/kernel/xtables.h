@@ -11,10 +11,8 @@
 
 namespace sluice::kernel {
 
-// Each table of each family is one commit; x_tables has no transaction across them. Order of
-// writes: the addresses that the rules rely on, then IPv4, then IPv6, in each of them the tables
-// from raw to filter, last the addresses that are no longer wanted. If a step fails, those before
-// it are put back as they were.
+// Each table of each family is one commit; x_tables has no transaction across them. Application
+// has the order of the writes. If a step fails, those before it are put back as they were.
 class Xtables : public Backend {
  public:
   // `netns` must outlive the backend.
