@@ -25,7 +25,8 @@ class Netns {
   // Whether this is the namespace the calling thread is in. Throws Error if that cannot be told.
   bool is_own() const;
 
-  // Runs `action` inside the namespace and comes back, by exception too. Needs CAP_SYS_ADMIN.
+  // Runs `action` inside the namespace and comes back, by exception too. Needs CAP_SYS_ADMIN unless
+  // the namespace is our own.
   // Throws Error if the namespace cannot be entered. Aborts the process if it cannot come back:
   // nothing that follows may happen in a foreign namespace.
   void run(const std::function<void()>& action) const;
