@@ -6,7 +6,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cmd/sluice/commands.h"
 #include "cmd/stdio.h"
@@ -21,10 +24,26 @@ int fail(const std::string& message) {
   return EXIT_FAILURE;
 }
 
+// The arguments of istio-iptables if that is what is called: `sluice istio-iptables ...`, under
+// whatever name the program has (images call `pilot-agent istio-iptables ...`), or a program that
+// is itself named istio-iptables, as in older images.
+std::optional<std::vector<std::string>> istio_iptables_arguments(int argc, char** argv) {
+  constexpr std::string_view name = "istio-iptables";
+  const std::string_view path = argc == 0 ? "" : argv[0];
+  const bool named = path.substr(path.rfind('/') + 1) == name;
+  const bool asked = argc > 1 && argv[1] == name;
+  if (!named && !asked) return std::nullopt;
+  return std::vector<std::string>(argv + (asked ? 2 : 1), argv + argc);
+}
+
 int run(int argc, char** argv) {
+  if (const auto arguments = istio_iptables_arguments(argc, argv)) {
+    return sluice::cmd::run_istio_iptables(*arguments);
+  }
   int exit_status = EXIT_SUCCESS;
   CLI::App app("Redirects a pod's traffic to its service-mesh sidecar.", "sluice");
   app.set_version_flag("--version", std::string("sluice ") + sluice::cni::plugin_version());
+  app.footer("  istio-iptables              in place of Istio's program: sluice istio-iptables -h");
   // Not required by CLI11: it would complain of that before it names a misspelled one.
   app.require_subcommand(0, 1);
   sluice::cmd::add_rules_command(app, exit_status);
@@ -37,7 +56,7 @@ int run(int argc, char** argv) {
     return fail(error.what());
   }
   if (app.get_subcommands().empty()) {
-    return fail("a subcommand is required: rules, apply, remove, read or check");
+    return fail("a subcommand is required: rules, apply, remove, read, check or istio-iptables");
   }
   return exit_status;
 }

@@ -12,6 +12,7 @@
 #include "cmd/sluice/commands.h"
 #include "cmd/sluice/input.h"
 #include "cmd/sluice/output.h"
+#include "cmd/sluice/pod_network.h"
 #include "cmd/stdio.h"
 #include "rules/diff.h"
 #include "rules/error.h"
@@ -47,10 +48,6 @@ void refuse_own(PodNamespace& pod, const Options& options) {
   }
 }
 
-void print_notices(const Notices& notices) {
-  for (const std::string& notice : notices) write_log("sluice: warn: " + notice);
-}
-
 void print_lines(const std::string& text) {
   if (!write_all(STDOUT_FILENO, text)) throw Error(errno, "write to stdout");
 }
@@ -58,17 +55,9 @@ void print_lines(const std::string& text) {
 // What the input asks for in this namespace: nothing for a pod that is not redirected.
 Interception wanted_in(PodNamespace& pod, const Input& input) {
   if (!input.decision.redirect) return {};
-  const std::vector<Link> links = pod.links();
-  PodNetwork network{.addresses = input.addresses};
-  for (const Link& link : links) {
-    network.addresses.insert(network.addresses.end(), link.addresses.begin(), link.addresses.end());
-  }
-  network.ipv6_on_loopback = pod.loopback_has_ipv6();
-  const RedirectConfig& config = input.decision.config;
-  for (const IpAddress& address : uncaptured_ipv6(config, network)) {
-    write_log("sluice: warn: traffic of address " + to_string(address) + " is not redirected");
-  }
-  return interception(config, network);
+  const PodNetwork network = network_of(pod, input.addresses);
+  warn_of_uncaptured(input.decision.config, network);
+  return interception(input.decision.config, network);
 }
 
 // "+" is what would be written, "-" what would be taken out.

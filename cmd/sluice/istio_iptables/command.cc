@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// sluice istio-iptables: in place of Istio's init containers.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cmd/sluice/commands.h"
+#include "cmd/sluice/istio_iptables/options.h"
+#include "cmd/sluice/pod_network.h"
+#include "cmd/stdio.h"
+#include "rules/error.h"
+#include "rules/kernel/fd.h"
+#include "rules/kernel/xtables.h"
+#include "rules/redirect.h"
+#include "rules/text.h"
+
+namespace sluice::cmd {
+namespace {
+
+using istio_iptables::IptablesBinary;
+using istio_iptables::Options;
+
+constexpr const char* own_netns_path = "/proc/thread-self/ns/net";
+
+std::unique_ptr<PodNamespace> open_namespace(const Options& options) {
+  const std::string& path = options.network_namespace;
+  OpenedNamespace opened = kernel::open_pod_namespace(path.empty() ? own_netns_path : path);
+  if (const NotNetns* reason = std::get_if<NotNetns>(&opened)) {
+    throw Error("--network-namespace " + quote(path) + " " + reason->reason);
+  }
+  return std::get<std::unique_ptr<PodNamespace>>(std::move(opened));
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  constexpr mode_t mode = 0644;
+  const kernel::Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  if (!fd || !write_all(fd.get(), text)) throw Error(errno, "write " + quote(path));
+}
+
+void print_rules(const Options& options, const Interception& wanted) {
+  const std::string text = to_text(wanted.rulesets, to_save);
+  if (!options.dry_run_file.empty()) write_file(options.dry_run_file, text);
+  if (!write_all(STDOUT_FILENO, text)) throw Error(errno, "write to stdout");
+}
+
+void write_rules(const Options& options, PodNamespace& pod, const PodNetwork& network) {
+  const bool none = options.config.mode == InterceptionMode::none;
+  const Interception wanted =
+      options.cleanup_only ? Interception{} : interception(options.config, network);
+  if (options.dry_run) return print_rules(options, wanted);
+  if (options.cleanup_only) return print_notices(pod.backend().remove());
+  if (none) return write_log("sluice: nothing is written: the interception mode is NONE");
+  warn_of_uncaptured(options.config, network);
+  print_notices(pod.backend().apply(wanted));
+}
+
+}  // namespace
+
+int run_istio_iptables(const std::vector<std::string>& arguments) {
+  Options options = istio_iptables::read_options(arguments);
+  if (options.help) {
+    if (!write_all(STDOUT_FILENO, istio_iptables::usage())) throw Error(errno, "write to stdout");
+    return 0;
+  }
+  complete(options);
+  if (options.native_nftables || options.binary == IptablesBinary::nft) {
+    write_log("sluice: warn: nftables is asked for: this version writes xtables rules");
+  }
+  const std::unique_ptr<PodNamespace> pod = open_namespace(options);
+  const PodNetwork network = network_of(*pod);
+  if (!options.skip_rule_apply) write_rules(options, *pod, network);
+  return 0;
+}
+
+}  // namespace sluice::cmd

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The two files of the image that istio-iptables asks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rules/ip.h"
+
+namespace sluice::cmd::istio_iptables {
+
+// The UID of `user` in /etc/passwd, passwd(5); nothing if it is not there or there is no such file.
+// Read plainly: a static program has no name service. Throws Error.
+std::optional<std::uint32_t> uid_of(const std::string& user);
+
+// The servers in /etc/resolv.conf, resolv.conf(5), in order. A zone is cut off and an IPv4 address
+// in IPv6 form is IPv4. Throws Error if the file cannot be read or names something else.
+std::vector<IpAddress> configured_resolvers();
+
+}  // namespace sluice::cmd::istio_iptables
