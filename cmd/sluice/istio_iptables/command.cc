@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,10 +14,13 @@
 
 #include "cmd/sluice/commands.h"
 #include "cmd/sluice/istio_iptables/options.h"
+#include "cmd/sluice/istio_iptables/validation.h"
 #include "cmd/sluice/pod_network.h"
 #include "cmd/stdio.h"
 #include "rules/error.h"
 #include "rules/kernel/fd.h"
+#include "rules/kernel/link.h"
+#include "rules/kernel/netns.h"
 #include "rules/kernel/xtables.h"
 #include "rules/redirect.h"
 #include "rules/text.h"
@@ -28,12 +33,17 @@ using istio_iptables::Options;
 
 constexpr const char* own_netns_path = "/proc/thread-self/ns/net";
 
+// Istio's, which its repair controller looks for.
+constexpr int exit_invalid = 126;
+
+[[noreturn]] void refuse(const Options& options, const NotNetns& no_netns) {
+  throw Error("--network-namespace " + quote(options.network_namespace) + " " + no_netns.reason);
+}
+
 std::unique_ptr<PodNamespace> open_namespace(const Options& options) {
   const std::string& path = options.network_namespace;
   OpenedNamespace opened = kernel::open_pod_namespace(path.empty() ? own_netns_path : path);
-  if (const NotNetns* reason = std::get_if<NotNetns>(&opened)) {
-    throw Error("--network-namespace " + quote(path) + " " + reason->reason);
-  }
+  if (const NotNetns* reason = std::get_if<NotNetns>(&opened)) refuse(options, *reason);
   return std::get<std::unique_ptr<PodNamespace>>(std::move(opened));
 }
 
@@ -60,22 +70,54 @@ void write_rules(const Options& options, PodNamespace& pod, const PodNetwork& ne
   print_notices(pod.backend().apply(wanted));
 }
 
+// Within the namespace.
+int validate_here(const Options& options) {
+  using istio_iptables::TestResult;
+  const std::vector<TestResult> results = istio_iptables::validate(
+      options.config, kernel::list_links(),
+      {.probe_port = options.probe_port, .timeout = options.probe_timeout});
+  std::string text;
+  for (const TestResult& result : results) text += to_string(result) + "\n";
+  // The rules have stdout for themselves.
+  const int fd = options.dry_run ? STDERR_FILENO : STDOUT_FILENO;
+  if (!write_all(fd, text)) throw Error(errno, "write the results of the validation");
+  if (is_valid(results)) return EXIT_SUCCESS;
+  const auto failed = std::count_if(results.begin(), results.end(), [](const TestResult& result) {
+    return result.verdict == istio_iptables::Verdict::failed;
+  });
+  const std::string reason = failed == 0 ? "nothing could be tested"
+                                         : std::to_string(failed) + " of " +
+                                               std::to_string(results.size()) + " tests failed";
+  write_all(STDERR_FILENO, "sluice: validation failed: " + reason + "\n");
+  return exit_invalid;
+}
+
+int run_validation(const Options& options) {
+  if (options.network_namespace.empty()) return validate_here(options);
+  int status = EXIT_SUCCESS;
+  const auto opened = kernel::Netns::open(options.network_namespace);
+  if (const NotNetns* reason = std::get_if<NotNetns>(&opened)) refuse(options, *reason);
+  std::get<kernel::Netns>(opened).run([&] { status = validate_here(options); });
+  return status;
+}
+
 }  // namespace
 
 int run_istio_iptables(const std::vector<std::string>& arguments) {
   Options options = istio_iptables::read_options(arguments);
   if (options.help) {
     if (!write_all(STDOUT_FILENO, istio_iptables::usage())) throw Error(errno, "write to stdout");
-    return 0;
+    return EXIT_SUCCESS;
   }
   complete(options);
   if (options.native_nftables || options.binary == IptablesBinary::nft) {
     write_log("sluice: warn: nftables is asked for: this version writes xtables rules");
   }
-  const std::unique_ptr<PodNamespace> pod = open_namespace(options);
-  const PodNetwork network = network_of(*pod);
-  if (!options.skip_rule_apply) write_rules(options, *pod, network);
-  return 0;
+  if (!options.skip_rule_apply) {
+    const std::unique_ptr<PodNamespace> pod = open_namespace(options);
+    write_rules(options, *pod, network_of(*pod));
+  }
+  return options.run_validation ? run_validation(options) : EXIT_SUCCESS;
 }
 
 }  // namespace sluice::cmd
