@@ -76,11 +76,6 @@ std::optional<IpAddress> nth_address(const Cidr& cidr, std::uint8_t offset) {
   return address;
 }
 
-std::vector<IpAddress> documentation_addresses(Family family) {
-  if (family == Family::ipv6) return {parse_address("2001:db8::1"), parse_address("3fff::1")};
-  return {parse_address("192.0.2.1"), parse_address("198.51.100.1"), parse_address("203.0.113.1")};
-}
-
 std::vector<Cidr> included_cidrs(const RedirectConfig& config, Family family) {
   const Cidr all{.address = any_address(family), .length = 0};
   if (config.include_outbound_cidrs.all) return {all};
@@ -153,6 +148,11 @@ std::vector<IpAddress> own_addresses(const std::vector<Link>& links, Family fami
     }
   }
   return own;
+}
+
+std::vector<IpAddress> documentation_addresses(Family family) {
+  if (family == Family::ipv6) return {parse_address("2001:db8::1"), parse_address("3fff::1")};
+  return {parse_address("192.0.2.1"), parse_address("198.51.100.1"), parse_address("203.0.113.1")};
 }
 
 bool captures_inbound(const RedirectConfig& config) {

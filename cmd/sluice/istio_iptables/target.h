@@ -43,6 +43,9 @@ Target dns_target(const PodView& pod, Family family);
 // The pod's addresses of the family that are neither loopback nor link-local.
 std::vector<IpAddress> own_addresses(const std::vector<Link>& links, Family family);
 
+// Destinations that nobody has: RFC 5737, RFC 3849, RFC 9637.
+std::vector<IpAddress> documentation_addresses(Family family);
+
 bool captures_inbound(const RedirectConfig& config);
 
 }  // namespace sluice::cmd::istio_iptables

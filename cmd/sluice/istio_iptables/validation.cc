@@ -165,9 +165,29 @@ class Validation {
   void tproxy(Family family) {
     test("TPROXY", family, application_, tproxy_target(pod_, family), [&](Connection connection) {
       connection.mark = outbound_mark;
-      ProbeResult result = probe_tproxy(connection, config_.inbound_capture_port, timeout_);
-      if (result.arrival == Arrival::not_permitted) result.detail = "needs CAP_NET_ADMIN";
-      return result;
+      return probe_transparent(connection, config_.inbound_capture_port);
+    });
+    tproxy_route(family);
+  }
+
+  ProbeResult probe_transparent(const Connection& connection, std::uint16_t port) const {
+    ProbeResult result = probe_tproxy(connection, port, timeout_);
+    if (result.arrival == Arrival::not_permitted) result.detail = "needs CAP_NET_ADMIN";
+    return result;
+  }
+
+  // The pod's own address is local with and without the route that delivers marked packets. This
+  // one is local only by that route.
+  void tproxy_route(Family family) {
+    Target target = tproxy_target(pod_, family);
+    std::optional<IpAddress> own;
+    if (Endpoint* endpoint = std::get_if<Endpoint>(&target)) {
+      own = std::exchange(endpoint->address, documentation_addresses(family).front());
+    }
+    test("TPROXY route", family, application_, target, [&](Connection connection) {
+      connection.from = own;
+      connection.mark = config_.tproxy_mark;
+      return probe_transparent(connection, connection.to.port);
     });
   }
 
