@@ -13,6 +13,7 @@
 #include "cmd/stdio.h"
 #include "rules/error.h"
 #include "rules/kernel/fd.h"
+#include "rules/parse.h"
 
 namespace sluice::cmd::istio_iptables {
 namespace {
@@ -34,17 +35,6 @@ std::string_view take_word(std::string_view& text) {
   const std::string_view word = text.substr(0, text.find_first_of(blanks));
   text.remove_prefix(word.size());
   return word;
-}
-
-IpAddress without_mapping(const IpAddress& address) {
-  constexpr std::array<std::uint8_t, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  if (address.family != Family::ipv6 ||
-      !std::equal(prefix.begin(), prefix.end(), address.bytes.begin())) {
-    return address;
-  }
-  IpAddress ipv4;
-  std::copy(address.bytes.begin() + prefix.size(), address.bytes.end(), ipv4.bytes.begin());
-  return ipv4;
 }
 
 }  // namespace
@@ -80,7 +70,7 @@ std::vector<IpAddress> configured_resolvers() {
     if (take_word(line) != "nameserver") continue;
     const std::string_view server = take_word(line);
     try {
-      resolvers.push_back(without_mapping(parse_address(server.substr(0, server.find('%')))));
+      resolvers.push_back(parse_resolver(server));
     } catch (const Error& error) {
       throw Error(std::string(resolv_conf_path) + ": nameserver " + error.what());
     }

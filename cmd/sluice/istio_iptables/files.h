@@ -15,8 +15,8 @@ namespace sluice::cmd::istio_iptables {
 // Read plainly: a static program has no name service. Throws Error.
 std::optional<std::uint32_t> uid_of(const std::string& user);
 
-// The servers in /etc/resolv.conf, resolv.conf(5), in order. A zone is cut off and an IPv4 address
-// in IPv6 form is IPv4. Throws Error if the file cannot be read or names something else.
+// The servers in /etc/resolv.conf, resolv.conf(5), in order. Throws Error if the file cannot be
+// read or names what is no server's address.
 std::vector<IpAddress> configured_resolvers();
 
 }  // namespace sluice::cmd::istio_iptables

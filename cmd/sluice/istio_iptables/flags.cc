@@ -14,24 +14,6 @@ namespace {
 
 using Text = std::string_view;
 
-std::uint32_t parse_mark(Text text) {
-  const auto mark = static_cast<std::uint32_t>(parse_decimal(text, 0xffffffff, "mark"));
-  if (mark == 0 || mark == outbound_mark) {
-    throw Error("mark " + quote(text) + " is taken: 0 is no mark, 1338 marks the sidecar's calls");
-  }
-  return mark;
-}
-
-std::uint32_t parse_table(Text text) {
-  constexpr std::uint32_t first_reserved = 253;  // default, main and local: linux/rtnetlink.h
-  constexpr std::uint32_t last_reserved = 255;
-  const auto table = static_cast<std::uint32_t>(parse_decimal(text, 0xffffffff, "routing table"));
-  if (table == 0 || (table >= first_reserved && table <= last_reserved)) {
-    throw Error("routing table " + quote(text) + " is the kernel's own");
-  }
-  return table;
-}
-
 IptablesBinary parse_binary(Text text) {
   if (text.empty()) return IptablesBinary::any;
   if (text == "legacy") return IptablesBinary::legacy;
@@ -39,7 +21,7 @@ IptablesBinary parse_binary(Text text) {
   throw Error(quote(text) + " is not legacy or nft");
 }
 
-Selection<std::uint32_t> parse_owner_groups(Text text) {
+Selection<std::uint32_t> limited_groups(Text text) {
   Selection<std::uint32_t> groups = select_ids(text, "GID");
   if (groups.list.size() > owner_group_limit) {
     throw Error("more than " + std::to_string(owner_group_limit) + " groups are given");
@@ -152,7 +134,7 @@ std::vector<Flag> capture_flags() {
        false,
        {"ISTIO_INBOUND_TPROXY_ROUTE_TABLE"},
        "routing table that delivers them (133)",
-       [](Options& o, Text t) { o.config.tproxy_table = parse_table(t); }},
+       [](Options& o, Text t) { o.config.tproxy_table = parse_routing_table(t); }},
       {"redirect-dns",
        '\0',
        true,
@@ -182,7 +164,7 @@ std::vector<Flag> capture_flags() {
        false,
        {"ISTIO_OUTBOUND_OWNER_GROUPS"},
        "groups whose outbound traffic is captured: *, or up to 64 GIDs; empty: none",
-       [](Options& o, Text t) { o.config.include_owner_groups = parse_owner_groups(t); }},
+       [](Options& o, Text t) { o.config.include_owner_groups = limited_groups(t); }},
       {"",
        '\0',
        false,

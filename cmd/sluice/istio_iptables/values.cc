@@ -9,32 +9,24 @@
 
 #include "rules/error.h"
 #include "rules/parse.h"
+#include "rules/parse_list.h"
 
 namespace sluice::cmd::istio_iptables {
 namespace {
 
-constexpr std::uint64_t highest_id = 0xfffffffe;  // the next one is "no ID" to the kernel
 constexpr std::size_t interface_name_limit = 15;  // IFNAMSIZ - 1, linux/if.h
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view blanks = " \t";
-  const std::size_t first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
+// parse_list, but as Istio has it.
 template <class Parse>
-auto parse_list(std::string_view text, Parse parse) {
-  if (text.size() > value_size_limit) {
-    throw Error("the value is longer than " + std::to_string(value_size_limit) + " bytes");
-  }
+auto keep_all(std::string_view text, Parse parse) {
+  refuse_oversize(text);
   std::vector<decltype(parse(text))> list;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view element = trimmed(text.substr(begin, end - begin));
     begin = end + 1;
     if (element.empty()) continue;
-    if (element == "*") throw Error("\"*\" has no meaning here");
+    refuse_wildcard(element);
     if (list.size() == list_length_limit) {
       throw Error("the list has more than " + std::to_string(list_length_limit) + " elements");
     }
@@ -92,7 +84,7 @@ bool starts_number(char c) {
 }  // namespace
 
 std::vector<PortRange> list_ports(std::string_view text) {
-  return parse_list(text, parse_ports_element);
+  return keep_all(text, parse_ports_element);
 }
 
 Selection<PortRange> select_ports(std::string_view text) {
@@ -100,7 +92,7 @@ Selection<PortRange> select_ports(std::string_view text) {
 }
 
 std::vector<Cidr> list_cidrs(std::string_view text) {
-  return parse_list(text, parse_cidr);
+  return keep_all(text, parse_cidr);
 }
 
 Selection<Cidr> select_cidrs(std::string_view text) {
@@ -108,7 +100,7 @@ Selection<Cidr> select_cidrs(std::string_view text) {
 }
 
 std::vector<std::uint32_t> list_ids(std::string_view text, std::string_view what) {
-  return parse_list(text, [&](std::string_view element) {
+  return keep_all(text, [&](std::string_view element) {
     return static_cast<std::uint32_t>(parse_decimal(element, highest_id, what));
   });
 }
@@ -119,22 +111,11 @@ Selection<std::uint32_t> select_ids(std::string_view text, std::string_view what
 }
 
 std::vector<std::string> list_interfaces(std::string_view text) {
-  return parse_list(text, parse_interface);
-}
-
-Cidr parse_ipv4_loopback(std::string_view text) {
-  const Cidr cidr = parse_cidr(text);
-  if (cidr.address.family != Family::ipv4 || !is_loopback(cidr)) {
-    throw Error(quote(text) + " is not a prefix of 127.0.0.0/8");
-  }
-  return cidr;
+  return keep_all(text, parse_interface);
 }
 
 InterceptionMode parse_mode(std::string_view text) {
-  if (text.empty() || text == "REDIRECT") return InterceptionMode::redirect;
-  if (text == "TPROXY") return InterceptionMode::tproxy;
-  if (text == "NONE") return InterceptionMode::none;
-  throw Error(quote(text) + " is not REDIRECT, TPROXY or NONE");
+  return text.empty() ? InterceptionMode::redirect : parse_interception_mode(text);
 }
 
 std::chrono::milliseconds parse_duration(std::string_view text) {

@@ -30,9 +30,6 @@ Selection<std::uint32_t> select_ids(std::string_view text, std::string_view what
 // Interface names; a trailing '+' stands for every name with that prefix, iptables(8).
 std::vector<std::string> list_interfaces(std::string_view text);
 
-// A prefix of 127.0.0.0/8.
-Cidr parse_ipv4_loopback(std::string_view text);
-
 // "REDIRECT", which "" stands for too, "TPROXY", "NONE".
 InterceptionMode parse_mode(std::string_view text);
 
