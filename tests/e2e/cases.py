@@ -3,10 +3,12 @@
 
 import signal
 import unittest
-from typing import Optional
+from typing import Optional, Sequence
 
 from tests.e2e import cni, traffic
-from tests.e2e.pod import Family, Pod
+from tests.e2e.live import LivePod
+from tests.e2e.pod import BOTH, Family
+from tests.e2e.traffic import Caller, Connection
 
 
 class PodCase(unittest.TestCase):
@@ -17,47 +19,46 @@ class PodCase(unittest.TestCase):
         # A terminated run ends like an interrupted one, so that the pods are removed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
-    def live_pod(self, ipv4: bool = True, ipv6: bool = True) -> Pod:
+    def live_pod(self, families: Sequence[Family] = BOTH) -> LivePod:
         """A pod without rules, its servers running until the test ends."""
-        pod = self.enterContext(Pod(ipv4, ipv6))
-        self.enterContext(traffic.servers(pod))
-        return pod
+        return self.enterContext(LivePod(families))
 
     def redirected_pod(self, annotations: dict, config: Optional[dict] = None,
-                       ipv4: bool = True, ipv6: bool = True) -> Pod:
+                       families: Sequence[Family] = BOTH) -> LivePod:
         """A live pod after a successful ADD with these annotations and settings."""
-        pod = self.live_pod(ipv4, ipv6)
+        pod = self.live_pod(families)
         self.succeeds(cni.add(pod, annotations, config))
         return pod
 
     def succeeds(self, outcome: cni.Outcome) -> None:
         self.assertEqual(0, outcome.rc, outcome.complaint())
 
-    def lands(self, wanted: str, pod: Pod, caller: traffic.Caller, address: str, port: int,
-              source: Optional[str] = None) -> None:
+    def lands(self, wanted: str, pod: LivePod, caller: Caller, address: str, port: int,
+              **more) -> None:
         """Opens the connection and compares the exact place where it arrived."""
-        landed = traffic.landing(traffic.call(pod, caller, address, port, source))
-        with self.subTest(caller=caller.name, address=address, port=port):
-            self.assertEqual(wanted, landed)
+        connection = Connection(caller, address, port, **more)
+        landed = pod.land(connection)
+        with self.subTest(connection=connection.title()):
+            self.assertEqual(wanted, str(landed))
 
-    def captured_outbound(self, pod: Pod, address: str, port: int) -> None:
+    def captured_outbound(self, pod: LivePod, address: str, port: int) -> None:
         self.lands(traffic.captured_outbound(address, port), pod, traffic.APP, address, port)
 
-    def direct_outbound(self, pod: Pod, address: str, port: int) -> None:
+    def direct_outbound(self, pod: LivePod, address: str, port: int) -> None:
         self.lands(f"outside:{port}", pod, traffic.APP, address, port)
 
-    def captured_inbound(self, pod: Pod, address: str, port: int) -> None:
+    def captured_inbound(self, pod: LivePod, address: str, port: int) -> None:
         self.lands(traffic.captured_inbound(address, port), pod, traffic.CLIENT, address, port)
 
-    def direct_inbound(self, pod: Pod, address: str, port: int) -> None:
+    def direct_inbound(self, pod: LivePod, address: str, port: int) -> None:
         self.lands(f"app:{port}", pod, traffic.CLIENT, address, port)
 
-    def untouched(self, pod: Pod, family: Family) -> None:
+    def untouched(self, pod: LivePod, family: Family) -> None:
         """Neither direction of the family is captured."""
         self.direct_outbound(pod, family.outside, 80)
         self.direct_inbound(pod, family.pod, 8080)
 
-    def captured(self, pod: Pod, family: Family) -> None:
+    def captured(self, pod: LivePod, family: Family) -> None:
         """Both directions of the family are captured."""
         self.captured_outbound(pod, family.outside, 80)
         self.captured_inbound(pod, family.pod, 8080)

@@ -10,8 +10,8 @@ import sys
 import time
 from typing import Callable, Iterable
 
-from tests.e2e import cni, rows, traffic
-from tests.e2e.child import ChildFailed
+from tests.e2e import cni, rows
+from tests.e2e.live import LivePod
 from tests.e2e.pod import V4, V6, Pod
 
 CLI_SECONDS = 10
@@ -30,18 +30,19 @@ class Story:
     def chapter(self, title: str) -> None:
         print(f"\n== {title}", flush=True)
 
-    def table(self, pod: Pod, table_rows: Iterable[rows.Row]) -> None:
+    def table(self, pod: LivePod, table_rows: Iterable[rows.Row]) -> None:
         """Opens each connection of the table and prints where it landed."""
         lines = [("connection", "landed at", "as wanted?", "what this shows")]
         for row in table_rows:
-            landed = row.land(pod)
+            title = row.connection.title()
+            wanted, landed = row.check(pod.land(row.connection))
             self.connections += 1
-            if landed == row.wanted:
+            if landed == wanted:
                 verdict = "yes"
             else:
                 verdict = "NO"
-                self.complaints.append(f"{row.title()}: landed at {landed}, wanted {row.wanted}")
-            lines.append((row.title(), landed, verdict, row.why))
+                self.complaints.append(f"{title}: landed at {landed}, wanted {wanted}")
+            lines.append((title, landed, verdict, row.why))
         _print_columns(lines)
 
     def plugin(self, name: str, call: PluginCall, pod: Pod) -> None:
@@ -77,7 +78,7 @@ class Story:
         return 1
 
 
-def tell(story: Story, pod: Pod) -> None:
+def tell(story: Story, pod: LivePod) -> None:
     """The demo from first to last connection."""
     control = [row for family in FAMILIES for row in rows.control_rows(family)]
 
@@ -108,13 +109,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     story = Story()
     try:
-        with Pod() as pod, traffic.servers(pod):
+        with LivePod() as pod:
             tell(story, pod)
         return story.end()
     except KeyboardInterrupt:
         print("interrupted; the pod is removed", file=sys.stderr)
         return 130
-    except (OSError, RuntimeError, ChildFailed, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         print(f"the demo could not run: {error}", file=sys.stderr)
         return 1
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 from dataclasses import dataclass
+from typing import Sequence
 
 NETNS_DIRECTORY = "/run/netns"
 IP_TIMEOUT_SECONDS = 20
@@ -28,19 +29,28 @@ class Family:
     outside: str  # a destination beyond the pod, captured unless a row says otherwise
     outside_apart: str  # another one, in apart_range
     apart_range: str
+    resolver: str  # a name server beyond the pod
+    other_resolver: str
+    local_resolver: str  # a name server on the pod's own loopback
     loopback: str
     passthrough: str  # the source of the proxy's own connections to the application
+    guest: str  # behind the pod's second interface
+    guest_gateway: str
 
 
 V4 = Family(
     name="v4", pod="10.77.0.2", peer="10.77.0.1", prefix=24, default_route="0.0.0.0/0",
     outside="10.99.0.5", outside_apart="100.64.1.1", apart_range="100.0.0.0/8",
+    resolver="10.99.0.53", other_resolver="10.99.0.54", local_resolver="127.0.0.11",
     loopback="127.0.0.1", passthrough="127.0.0.6",
+    guest="10.78.0.2", guest_gateway="10.78.0.1",
 )
 V6 = Family(
     name="v6", pod="fd77::2", peer="fd77::1", prefix=64, default_route="::/0",
     outside="fd99::5", outside_apart="fd64::1", apart_range="fd64::/16",
+    resolver="fd99::53", other_resolver="fd99::54", local_resolver="::1",
     loopback="::1", passthrough="::6",
+    guest="fd78::2", guest_gateway="fd78::1",
 )
 
 
@@ -49,26 +59,34 @@ def endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+BOTH = (V4, V6)
+
+
 class Pod:
-    """A pod network as a runtime hands it to a chained plugin; made on entry, removed on exit."""
+    """A pod network as a runtime hands it to a chained plugin; made on entry, removed on exit.
+
+    With a guest, a third namespace is behind a second interface, and the pod forwards for it: a
+    virtual machine, as far as packets can tell.
+    """
 
     ifname = "eth0"
     host_ifname = "veth0"
+    guest_ifname = "net1"
 
-    def __init__(self, ipv4: bool = True, ipv6: bool = True):
+    def __init__(self, families: Sequence[Family] = BOTH, guest: bool = False):
         name = f"sluice-test-{os.getpid()}-{next(_numbers)}"
-        self.families = [family for family, wanted in ((V4, ipv4), (V6, ipv6)) if wanted]
+        self.families = list(families)  # the pod's first address is of the first one
+        self.guest = guest
         self.container_id = secrets.token_hex(32)
-        self._pod_name = name
-        self._peer_name = f"{name}-peer"
+        self._names = {place: f"{name}-{place}" for place in ("pod", "peer", "guest")}
 
     @property
     def netns(self) -> str:
-        return f"{NETNS_DIRECTORY}/{self._pod_name}"
+        return self.netns_of("pod")
 
-    @property
-    def peer_netns(self) -> str:
-        return f"{NETNS_DIRECTORY}/{self._peer_name}"
+    def netns_of(self, place: str) -> str:
+        """The namespace of the pod, of its peer or of its guest."""
+        return f"{NETNS_DIRECTORY}/{self._names[place]}"
 
     @property
     def addresses(self) -> list[str]:
@@ -90,9 +108,9 @@ class Pod:
         self.remove()
 
     def remove(self) -> None:
-        """Deletes both namespaces; safe to call twice."""
-        names = (self._peer_name, self._pod_name)
-        present = [name for name in names if os.path.exists(f"{NETNS_DIRECTORY}/{name}")]
+        """Deletes the namespaces; safe to call twice."""
+        present = [name for name in self._names.values()
+                   if os.path.exists(f"{NETNS_DIRECTORY}/{name}")]
         if present:
             _ip([f"netns del {name}" for name in present], "-force")
         atexit.unregister(self.remove)
@@ -121,30 +139,58 @@ class Pod:
         }
 
     def _make(self) -> None:
-        _ip([
-            f"netns add {self._pod_name}",
-            f"netns add {self._peer_name}",
-            f"link add name {self.ifname} address {POD_MAC} netns {self._pod_name}"
-            f" type veth peer name {self.host_ifname} address {PEER_MAC} netns {self._peer_name}",
-        ])
-        _ip(self._peer_commands(), "-n", self._peer_name)
-        _ip(self._pod_commands(), "-n", self._pod_name)
+        pod, peer, guest = self._names["pod"], self._names["peer"], self._names["guest"]
+        wires = [
+            f"netns add {pod}",
+            f"netns add {peer}",
+            f"link add name {self.ifname} address {POD_MAC} netns {pod}"
+            f" type veth peer name {self.host_ifname} address {PEER_MAC} netns {peer}",
+        ]
+        if self.guest:
+            wires += [
+                f"netns add {guest}",
+                f"link add name {self.guest_ifname} netns {pod}"
+                f" type veth peer name eth0 netns {guest}",
+            ]
+        _ip(wires)
+        _ip(self._peer_commands(), "-n", peer)
+        _ip(self._pod_commands(), "-n", pod)
+        if self.guest:
+            _ip(self._guest_commands(), "-n", guest)
 
     def _peer_commands(self) -> list[str]:
         commands = _links_up(self.host_ifname)
         for family in self.families:
             commands.append(_address(family.peer, family.prefix, self.host_ifname))
             # The outside lives on the peer's loopback, so what is not redirected arrives there.
-            commands += [_address(outside, 128 if family is V6 else 32, "lo")
-                         for outside in (family.outside, family.outside_apart)]
+            commands += [_address(outside, _host_prefix(family), "lo")
+                         for outside in (family.outside, family.outside_apart, family.resolver,
+                                         family.other_resolver)]
+            if self.guest:
+                commands.append(f"route add {family.guest}/{_host_prefix(family)} via {family.pod}")
         return commands
 
     def _pod_commands(self) -> list[str]:
         commands = _links_up(self.ifname)
+        if self.guest:
+            commands += _links_up(self.guest_ifname)
         for family in self.families:
             commands.append(_address(family.pod, family.prefix, self.ifname))
             commands.append(f"route add {family.default_route} via {family.peer}")
+            if self.guest:
+                commands.append(_address(family.guest_gateway, family.prefix, self.guest_ifname))
         return commands
+
+    def _guest_commands(self) -> list[str]:
+        commands = _links_up("eth0")
+        for family in self.families:
+            commands.append(_address(family.guest, family.prefix, "eth0"))
+            commands.append(f"route add {family.default_route} via {family.guest_gateway}")
+        return commands
+
+
+def _host_prefix(family: Family) -> int:
+    return 128 if family is V6 else 32
 
 
 def _links_up(ifname: str) -> list[str]:

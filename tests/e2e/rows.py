@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from tests.e2e import cni, traffic
-from tests.e2e.pod import Family, Pod, V4, V6, endpoint
-from tests.e2e.traffic import APP, CLIENT, SIDECAR, SIDECAR_GROUP, SIDECAR_USER, Caller
+from tests.e2e.pod import Family, V4, V6
+from tests.e2e.traffic import APP, CLIENT, SIDECAR, SIDECAR_GROUP, SIDECAR_USER, Caller, Connection, Landing
 
 # The pod the rows are about: everything captured, with an exclusion of each kind.
 ANNOTATIONS = cni.injected(
@@ -19,23 +19,23 @@ CONFIG = {"ipv6": "always"}
 
 @dataclass(frozen=True)
 class Row:
-    """One connection, why it is in the table, and where it must land."""
+    """One connection, why it is in the table, where it must land and what is seen there."""
 
     why: str
-    caller: Caller
-    address: str
-    port: int
+    connection: Connection
     wanted: str
-    source: Optional[str] = None
+    source: Optional[str] = None  # whom the one who accepts must see; None: whoever it is
 
-    def title(self) -> str:
-        bound = f" from {self.source}" if self.source else ""
-        return f"{self.caller.name}{bound} -> {endpoint(self.address, self.port)}"
+    def check(self, landing: Landing) -> tuple[str, str]:
+        """What was wanted and what happened, in words that are equal if they should be."""
+        if self.source is None:
+            return self.wanted, str(landing)
+        return f"{self.wanted}, from {self.source}", f"{landing}, from {landing.source}"
 
-    def land(self, pod: Pod) -> str:
-        """Opens the connection for real and says where it landed."""
-        return traffic.landing(
-            traffic.call(pod, self.caller, self.address, self.port, self.source))
+
+def row(why: str, caller: Caller, address: str, port: int, wanted: str,
+        seen: Optional[str] = None, **connection) -> Row:
+    return Row(why, Connection(caller, address, port, **connection), wanted, seen)
 
 
 def rows(family: Family) -> list[Row]:
@@ -46,39 +46,39 @@ def rows(family: Family) -> list[Row]:
 def outbound_rows(family: Family) -> list[Row]:
     outside, apart = family.outside, family.outside_apart
     return [
-        Row("outbound is captured", APP, outside, 80, traffic.captured_outbound(outside, 80)),
-        Row("the proxy passes", SIDECAR, outside, 80, "outside:80"),
-        Row("its uid alone is enough", SIDECAR_USER, outside, 80, "outside:80"),
-        Row("its gid alone is enough", SIDECAR_GROUP, outside, 80, "outside:80"),
-        Row("excluded outbound port", APP, outside, 8443, "outside:8443"),
-        Row("excluded outbound range", APP, apart, 80, "outside:80"),
+        row("outbound is captured", APP, outside, 80, traffic.captured_outbound(outside, 80)),
+        row("the proxy passes", SIDECAR, outside, 80, "outside:80"),
+        row("its uid alone is enough", SIDECAR_USER, outside, 80, "outside:80"),
+        row("its gid alone is enough", SIDECAR_GROUP, outside, 80, "outside:80"),
+        row("excluded outbound port", APP, outside, 8443, "outside:8443"),
+        row("excluded outbound range", APP, apart, 80, "outside:80"),
     ]
 
 
 def inbound_rows(family: Family) -> list[Row]:
     pod = family.pod
     return [
-        Row("inbound is captured", CLIENT, pod, 8080, traffic.captured_inbound(pod, 8080)),
-        Row("excluded inbound port", CLIENT, pod, 9090, "app:9090"),
-        Row("health port of the proxy", CLIENT, pod, 15021, "app:15021"),
-        Row("tunnel port is the proxy's own", CLIENT, pod, 15008, "sidecar:15008"),
+        row("inbound is captured", CLIENT, pod, 8080, traffic.captured_inbound(pod, 8080)),
+        row("excluded inbound port", CLIENT, pod, 9090, "app:9090"),
+        row("health port of the proxy", CLIENT, pod, 15021, "app:15021"),
+        row("tunnel port is the proxy's own", CLIENT, pod, 15008, "sidecar:15008"),
     ]
 
 
 def loopback_rows(family: Family) -> list[Row]:
     pod = family.pod
     return [
-        Row("the proxy hands on to the app", SIDECAR, pod, 8080, "app:8080",
+        row("the proxy hands on to the app", SIDECAR, pod, 8080, "app:8080",
             source=family.passthrough),
-        Row("the app to itself, loopback", APP, family.loopback, 8080, "app:8080"),
-        Row("the app to itself, own address", APP, pod, 8080, "app:8080"),
-        Row("the proxy to its own pod", SIDECAR, pod, 8080, traffic.captured_inbound(pod, 8080)),
+        row("the app to itself, loopback", APP, family.loopback, 8080, "app:8080"),
+        row("the app to itself, own address", APP, pod, 8080, "app:8080"),
+        row("the proxy to its own pod", SIDECAR, pod, 8080, traffic.captured_inbound(pod, 8080)),
     ]
 
 
 def control_rows(family: Family) -> list[Row]:
     """The same network without rules: nothing is captured in either direction."""
     return [
-        Row("outbound without rules", APP, family.outside, 80, "outside:80"),
-        Row("inbound without rules", CLIENT, family.pod, 8080, "app:8080"),
+        row("outbound without rules", APP, family.outside, 80, "outside:80"),
+        row("inbound without rules", CLIENT, family.pod, 8080, "app:8080"),
     ]

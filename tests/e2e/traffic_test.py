@@ -3,9 +3,11 @@
 
 from tests.e2e import cni, rows, traffic
 from tests.e2e.cases import PodCase
+from tests.e2e.live import LivePod, sidecar
 from tests.e2e.pod import V4, V6, Family, Pod, endpoint
+from tests.e2e.traffic import SIDECAR, Connection
 
-BOTH = {"ipv6": "always"}
+ALWAYS = {"ipv6": "always"}
 
 
 class RowsTest(PodCase):
@@ -28,10 +30,10 @@ class RowsTest(PodCase):
         for row in rows.rows(family):
             self.holds(row, pod)
 
-    def holds(self, row: rows.Row, pod: Pod) -> None:
-        landed = row.land(pod)
-        with self.subTest(row.why, connection=row.title()):
-            self.assertEqual(row.wanted, landed)
+    def holds(self, row: rows.Row, pod: LivePod) -> None:
+        wanted, happened = row.check(pod.land(row.connection))
+        with self.subTest(row.why, connection=row.connection.title()):
+            self.assertEqual(wanted, happened)
 
 
 class IstioValidationTest(PodCase):
@@ -44,23 +46,19 @@ class IstioValidationTest(PodCase):
         self.accepted_by_validation(V6)
 
     def test_without_rules_it_refuses(self):
-        with Pod() as pod:
-            self.assertEqual("refused", self.probe(pod, V4))
+        self.assertEqual("refused", str(self.probe(self.validated_pod(), V4)))
 
     def accepted_by_validation(self, family: Family) -> None:
-        with Pod() as pod:
-            self.succeeds(cni.add(pod, cni.injected(), BOTH))
-            answer = self.probe(pod, family)
-            probed = endpoint(family.passthrough, 15002)
-            self.assertEqual(traffic.redirected("sidecar:15006", probed), traffic.landing(answer))
-            self.assertEqual(probed, answer["original_dst"])
+        pod = self.validated_pod()
+        self.succeeds(cni.add(pod, cni.injected(), ALWAYS))
+        probed = endpoint(family.passthrough, 15002)
+        self.assertEqual(traffic.redirected("sidecar:15006", probed), str(self.probe(pod, family)))
 
-    def probe(self, pod: Pod, family: Family):
-        uid, gid = traffic.SIDECAR.uid, traffic.SIDECAR.gid
-        with traffic.Server(pod.netns, "sidecar", (15001, 15006), uid, gid,
-                            hosts=(V4.loopback, V6.loopback)):
-            return traffic.dial(pod.netns, family.passthrough, 15002, uid, gid,
-                                source=family.loopback)
+    def validated_pod(self) -> LivePod:
+        return self.enterContext(LivePod(servers=[sidecar((V4.loopback, V6.loopback))]))
+
+    def probe(self, pod: LivePod, family: Family) -> traffic.Landing:
+        return pod.land(Connection(SIDECAR, family.passthrough, 15002, source=family.loopback))
 
 
 class LifeTest(PodCase):
@@ -68,34 +66,34 @@ class LifeTest(PodCase):
 
     def test_add_returns_the_previous_result(self):
         pod = self.live_pod()
-        outcome = cni.add(pod, cni.injected(), BOTH)
+        outcome = cni.add(pod, cni.injected(), ALWAYS)
         self.succeeds(outcome)
         self.assertEqual(pod.prev_result(cni.CNI_VERSION), outcome.result)
 
     def test_adding_twice_changes_nothing(self):
-        pod = self.redirected_pod(cni.injected(), BOTH)
-        self.succeeds(cni.add(pod, cni.injected(), BOTH))
+        pod = self.redirected_pod(cni.injected(), ALWAYS)
+        self.succeeds(cni.add(pod, cni.injected(), ALWAYS))
         self.captured(pod, V4)
         self.captured(pod, V6)
 
     def test_check_accepts_a_pod_that_was_added(self):
-        pod = self.redirected_pod(cni.injected(), BOTH)
-        self.succeeds(cni.check(pod, cni.injected(), BOTH))
+        pod = self.redirected_pod(cni.injected(), ALWAYS)
+        self.succeeds(cni.check(pod, cni.injected(), ALWAYS))
 
     def test_check_refuses_a_pod_without_its_rules(self):
         pod = self.live_pod()
-        outcome = cni.check(pod, cni.injected(), BOTH)
+        outcome = cni.check(pod, cni.injected(), ALWAYS)
         self.assertNotEqual(0, outcome.rc, outcome.complaint())
 
     def test_after_del_everything_is_direct_again(self):
-        pod = self.redirected_pod(cni.injected(), BOTH)
+        pod = self.redirected_pod(cni.injected(), ALWAYS)
         self.captured(pod, V4)
         self.captured(pod, V6)
-        self.succeeds(cni.delete(pod, cni.injected(), BOTH))
+        self.succeeds(cni.delete(pod, cni.injected(), ALWAYS))
         self.untouched(pod, V4)
         self.untouched(pod, V6)
 
     def test_del_of_a_pod_that_is_gone_succeeds(self):
         with Pod() as pod:
-            self.succeeds(cni.add(pod, cni.injected(), BOTH))
-        self.succeeds(cni.delete(pod, cni.injected(), BOTH))
+            self.succeeds(cni.add(pod, cni.injected(), ALWAYS))
+        self.succeeds(cni.delete(pod, cni.injected(), ALWAYS))

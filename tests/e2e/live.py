@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A pod with servers around it that tell where a connection landed.
+
+All of them, and all callers, are sockets of this one process (see namespace.py) and served by one
+loop: nothing to start, nothing to wait for, and a connection takes a fraction of a millisecond.
+"""
+
+import contextlib
+import errno
+import select
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from typing import Callable, Iterable, Optional, Sequence
+
+from tests.e2e.namespace import Namespace, owned_by
+from tests.e2e.pod import BOTH, V4, V6, Family, Pod, endpoint
+from tests.e2e.traffic import APP, CLIENT, GUEST, SIDECAR, Caller, Connection, Landing
+
+# How long a connection may take before it is said to have timed out. Far more than it needs, far
+# less than the second after which TCP tries again.
+PATIENCE_SECONDS = 0.7
+
+ANY = ("0.0.0.0", "::")
+APP_PORTS = (22, 80, 443, 5432, 6000, 7070, 8000, 8050, 8080, 8100, 8101, 8443, 9090, 15020, 15021,
+             15090, 65535)
+OUTSIDE_PORTS = (53, *APP_PORTS, 15001, 15006, 15008)
+UDP_PORTS = (53, 80, 443, 8050)
+RESOLVER = Caller("resolver", 999, 999)
+
+_SO_ORIGINAL_DST = 80  # the same number for IPv4 and, as IP6T_SO_ORIGINAL_DST, for IPv6
+_IP_TRANSPARENT = 19
+_IPV6_TRANSPARENT = 75
+_IP_PKTINFO = 8
+
+
+@dataclass(frozen=True)
+class Server:
+    """Listens on some ports of some addresses and says who it is."""
+
+    name: str
+    owner: Caller
+    tcp: Sequence[int] = ()
+    udp: Sequence[int] = ()
+    hosts: Sequence[str] = ANY
+    transparent: bool = False
+
+
+def sidecar(hosts: Sequence[str] = ANY) -> Server:
+    """All that a sidecar listens on."""
+    return Server("sidecar", SIDECAR, (15001, 15006, 15008, 15053), (15053,), hosts,
+                  transparent=True)
+
+
+SERVERS = (
+    sidecar(),
+    Server("app", APP, APP_PORTS, UDP_PORTS[1:]),
+    Server("local resolver", RESOLVER, (53,), (53,), (V4.local_resolver, V6.local_resolver)),
+    Server("outside", CLIENT, OUTSIDE_PORTS, UDP_PORTS),
+    Server("guest", GUEST, APP_PORTS, UDP_PORTS),
+)
+
+
+class LivePod(Pod):
+    """A pod without rules whose servers run until the end."""
+
+    def __init__(self, families: Sequence[Family] = BOTH, guest: bool = False,
+                 servers: Iterable[Server] = SERVERS):
+        super().__init__(families, guest)
+        self._servers = servers
+        self._open = contextlib.ExitStack()
+        self._namespaces: dict[str, Namespace] = {}
+        self._poll = select.epoll()
+        self._ready: dict[int, Callable[[], None]] = {}
+        self._accepted: list[socket.socket] = []
+        self._landings: list[Landing] = []
+
+    def __enter__(self) -> "LivePod":
+        super().__enter__()
+        try:
+            for place in ("pod", "peer", *(("guest",) if self.guest else ())):
+                self._namespaces[place] = Namespace(self.netns_of(place))
+                self._open.callback(self._namespaces[place].close)
+            if self.guest:
+                self.namespace().set("ipv4/ip_forward", "1")
+                if V6 in self.families:
+                    self.namespace().set("ipv6/conf/all/forwarding", "1")
+            for server in self._servers:
+                if server.owner.place in self._namespaces:
+                    self._start(server)
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def remove(self) -> None:
+        self._open.close()
+        super().remove()
+
+    def namespace(self, place: str = "pod") -> Namespace:
+        return self._namespaces[place]
+
+    def land(self, connection: Connection) -> Landing:
+        """Opens the connection, has whoever gets it answer, and says where it landed."""
+        return self.land_all([connection])[0]
+
+    def land_all(self, connections: Sequence[Connection]) -> list[Landing]:
+        """The same for many at once."""
+        attempts = [_Attempt(self.namespace(connection.caller.place), connection)
+                    for connection in connections]
+        try:
+            self._serve([attempt for attempt in attempts if attempt.failure is None])
+            return [self._landing(attempt) for attempt in attempts]
+        finally:
+            for attempt in attempts:
+                self._forget(attempt.socket)
+            for accepted in self._accepted:
+                _abort(accepted)
+            self._accepted.clear()
+            self._landings.clear()
+
+    def _landing(self, attempt: "_Attempt") -> Landing:
+        if attempt.answer is None:
+            return Landing(attempt.failure or "timeout")
+        return self._landings[attempt.answer]
+
+    def _serve(self, attempts: list["_Attempt"]) -> None:
+        """Until each attempt has its answer or its failure, or all patience is lost."""
+        waiting = set(attempts)
+
+        def step(attempt: _Attempt) -> None:
+            if attempt.step():
+                waiting.discard(attempt)
+                self._forget(attempt.socket)
+
+        for attempt in attempts:
+            self._watch(attempt.socket, lambda one=attempt: step(one))
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while waiting:
+            events = self._poll.poll(max(0.0, deadline - time.monotonic()))
+            for number, _ in events:
+                if number in self._ready:
+                    self._ready[number]()
+            if not events and time.monotonic() >= deadline:
+                return
+
+    def _watch(self, watched: socket.socket, ready: Callable[[], None]) -> None:
+        self._poll.register(watched.fileno(), select.EPOLLIN)
+        self._ready[watched.fileno()] = ready
+
+    def _forget(self, watched: socket.socket) -> None:
+        if self._ready.pop(watched.fileno(), None):
+            self._poll.unregister(watched.fileno())
+        _abort(watched)
+
+    def _start(self, server: Server) -> None:
+        for host in server.hosts:
+            for kind, ports in ((socket.SOCK_STREAM, server.tcp), (socket.SOCK_DGRAM, server.udp)):
+                for port in ports:
+                    self._listen(server, host, port, kind)
+
+    def _listen(self, server: Server, host: str, port: int, kind: int) -> None:
+        owner = server.owner
+        made = self.namespace(owner.place).socket(_family_of(host), kind, owner.uid, owner.gid)
+        self._open.callback(made.close)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if server.transparent:
+            _allow_any_source(made)
+        made.bind((host, port))
+        name = f"{server.name}:{port}"
+        if kind == socket.SOCK_STREAM:
+            made.listen(256)
+            self._watch(made, lambda: self._accept(made, name, owner))
+        else:
+            _ask_for_destination(made)
+            self._watch(made, lambda: self._reply(made, name))
+
+    def _accept(self, listener: socket.socket, name: str, owner: Caller) -> None:
+        with owned_by(owner.uid, owner.gid):
+            connection, peer = listener.accept()
+        self._accepted.append(connection)
+        local = endpoint(*connection.getsockname()[:2])
+        meant_for = _original_destination(connection) or local
+        # A transparent listener gets connections whose local address is what they were meant for.
+        redirected = meant_for != local or not name.endswith(f":{connection.getsockname()[1]}")
+        # The caller may have gone already; that is no reason to stop.
+        with contextlib.suppress(OSError):
+            connection.sendall(self._note(Landing(name, meant_for if redirected else None, peer[0])))
+
+    def _reply(self, server: socket.socket, name: str) -> None:
+        query, ancillary, _, peer = server.recvmsg(512, 256)
+        answer = query + self._note(Landing(name, None, peer[0]))
+        # From the address that was asked, whatever the route says.
+        with contextlib.suppress(OSError):
+            server.sendmsg([answer], [_from_where_it_came(*item) for item in ancillary], 0, peer)
+
+    def _note(self, landing: Landing) -> bytes:
+        self._landings.append(landing)
+        return b"%d\n" % (len(self._landings) - 1)
+
+
+class _Attempt:
+    """A connection on its way: to be stepped whenever its socket has news."""
+
+    _queries = 0
+
+    def __init__(self, namespace: Namespace, connection: Connection):
+        self.answer: Optional[int] = None  # the number of the Landing
+        self.failure: Optional[str] = None
+        self._datagram = connection.protocol == "udp"
+        _Attempt._queries += 1
+        self._query = b"%d " % _Attempt._queries
+        caller = connection.caller
+        kind = socket.SOCK_DGRAM if self._datagram else socket.SOCK_STREAM
+        self.socket = namespace.socket(_family_of(connection.address), kind, caller.uid, caller.gid)
+        try:
+            _bind(self.socket, connection)
+            self.socket.connect((connection.address, connection.port))
+            if self._datagram:
+                self.socket.send(self._query)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.failure = _word(error)
+
+    def step(self) -> bool:
+        """Takes what the socket has; whether that is all."""
+        try:
+            answer = self.socket.recv(512)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self.failure = _word(error)
+            return True
+        if not answer:
+            self.failure = "closed"
+        elif self._datagram and not answer.startswith(self._query):
+            self.failure = "answer to another query"
+        else:
+            self.answer = int(answer.split()[-1])
+        return True
+
+
+def _family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _allow_any_source(made: socket.socket) -> None:
+    if made.family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
+    else:
+        made.setsockopt(socket.SOL_IP, _IP_TRANSPARENT, 1)
+
+
+def _bind(made: socket.socket, connection: Connection) -> None:
+    if connection.transparent:
+        _allow_any_source(made)
+    if connection.mark:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, connection.mark)
+    if connection.source or connection.source_port:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((connection.source or "", connection.source_port))
+
+
+def _word(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, ConnectionResetError):
+        return "reset"
+    return errno.errorcode.get(error.errno, str(error))
+
+
+def _abort(connection: socket.socket) -> None:
+    """Closes without a trace: no TIME_WAIT holds the port."""
+    if connection.fileno() >= 0:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+
+def _original_destination(connection: socket.socket) -> Optional[str]:
+    """The destination before any redirect, as the proxy learns it; None when untracked."""
+    try:
+        if connection.family == socket.AF_INET6:
+            raw = connection.getsockopt(socket.IPPROTO_IPV6, _SO_ORIGINAL_DST, 28)
+            port, packed = struct.unpack("!2xH4x16s4x", raw)
+        else:
+            raw = connection.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, 16)
+            port, packed = struct.unpack("!2xH4s8x", raw)
+    except OSError:
+        return None
+    return endpoint(socket.inet_ntop(connection.family, packed), port)
+
+
+def _ask_for_destination(server: socket.socket) -> None:
+    if server.family == socket.AF_INET6:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        server.setsockopt(socket.SOL_IP, _IP_PKTINFO, 1)
+
+
+def _from_where_it_came(level: int, kind: int, data: bytes) -> tuple[int, int, bytes]:
+    """The packet information of a datagram, turned into that of its answer."""
+    if level == socket.IPPROTO_IPV6:
+        return level, kind, data[:16] + struct.pack("i", 0)
+    address = data[8:12]
+    return level, kind, struct.pack("i4s4s", 0, address, address)
