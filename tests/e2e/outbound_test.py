@@ -81,7 +81,7 @@ def past(why: str, family: Family, port: int, caller: Caller = APP, address: str
         past("a uid in a range", f, 80, Caller("ranged", 2050, 1)),
         out("beyond the range", f, 80, Caller("beyond", 2101, 1)),
         out("the app", f, 80),
-    ], {"excludeOutboundForUids": "4201;1000650000;2000-2100"}),
+    ], {"excludeOutboundForUids": "::4201;::1000650000;::2000-2100"}),
     Scenario("users by protocol and port", lambda f: [
         past("that user, that port", f, 443, BATCH), past("in the range", f, 8050, BATCH),
         out("that user, another port", f, 80, BATCH),

@@ -2,6 +2,7 @@
 """A scenario: a configuration, and where each of some connections lands under it."""
 
 import re
+import shlex
 import signal
 import subprocess
 import unittest
@@ -44,8 +45,8 @@ class Scenario:
 
 def flags(settings: Settings) -> list[str]:
     """Keys of the network configuration as flags: dnsCapture is --dns-capture."""
-    return [f"--{re.sub('([A-Z])', lambda upper: '-' + upper[0].lower(), key)}={value}"
-            for key, value in settings.items()]
+    return [part for key, value in settings.items() for part in (
+        "--" + re.sub("([A-Z])", lambda upper: "-" + upper[0].lower(), key), value)]
 
 
 class ScenarioCase(unittest.TestCase):
@@ -78,7 +79,7 @@ class ScenarioCase(unittest.TestCase):
         done = subprocess.run(
             [cli_path(), command, "--netns", pod.netns, *arguments], text=True,
             capture_output=True, timeout=COMMAND_SECONDS, check=False)
-        self.assertEqual(0, done.returncode, f"sluice {command} {' '.join(arguments)}: {done.stderr}")
+        self.assertEqual(0, done.returncode, f"sluice {command} {shlex.join(arguments)}: {done.stderr}")
         return done.stdout
 
     def holds(self, scenario: Scenario, mode: str, layout: str) -> None:
@@ -92,7 +93,7 @@ class ScenarioCase(unittest.TestCase):
         for row in rows:
             wanted, happened = row.check(pod.land(row.connection))
             with self.subTest(row.why, connection=row.connection.title()):
-                self.assertEqual(wanted, happened, f"with {' '.join(settings)}")
+                self.assertEqual(wanted, happened, f"with {shlex.join(settings)}")
 
 
 def tests_of(*scenarios: Scenario) -> Callable[[type], type]:
