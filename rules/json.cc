@@ -92,8 +92,12 @@ Json to_json(const Match& match) {
             return {{"connmark", mark_to_json(mark)}};
           },
           [](const Conntrack& conntrack) -> Json {
-            return {
-                {"conntrack", with_negation({{"states", conntrack.states}}, conntrack.negated)}};
+            Json object = with_negation({{"states", conntrack.states}}, conntrack.negated);
+            if (conntrack.direction) {
+              object["direction"] =
+                  *conntrack.direction == Conntrack::Direction::reply ? "reply" : "original";
+            }
+            return {{"conntrack", object}};
           },
           [](const Limit& limit) -> Json {
             return {{"limit", {{"period", limit.period}, {"burst", limit.burst}}}};

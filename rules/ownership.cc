@@ -10,6 +10,7 @@
 
 #include "rules/ownership_runs.h"
 #include "rules/redirect.h"
+#include "rules/tproxy_mark.h"
 
 namespace sluice {
 namespace {

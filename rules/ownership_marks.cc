@@ -7,19 +7,17 @@
 namespace sluice {
 namespace {
 
-// -p tcp -m mark --mark MARK -j RETURN, the first rule of mode TPROXY's ISTIO_INBOUND.
-std::optional<std::uint32_t> passed_mark(const Rule& rule) {
-  if (rule.matches.size() != 1) return std::nullopt;
-  const Mark* mark = std::get_if<Mark>(&rule.matches.front());
-  if (mark == nullptr) return std::nullopt;
-  const Rule shape{.protocol = Protocol::tcp, .matches = {Mark{.value = mark->value}}};
-  return rule == shape ? std::optional(mark->value) : std::nullopt;
+bool is_port_match(const Match& match) {
+  return std::holds_alternative<Multiport>(match) || std::holds_alternative<Tcp>(match);
 }
 
-// ! -d LOCALHOST -o lo -p tcp -m owner --uid-owner UID -j MARK --set-mark 1338, or with a GID.
+// ! -d LOCALHOST -o lo -p tcp -m owner --uid-owner UID -j MARK --set-mark 1338, or with a GID;
+// there may be ports before the owner.
 bool marks_self_call(const Rule& rule) {
-  if (!rule.destination || !rule.destination->negated || rule.matches.size() != 1 ||
-      !std::holds_alternative<Owner>(rule.matches.front())) {
+  const std::size_t count = rule.matches.size();
+  if (!rule.destination || !rule.destination->negated || count < 1 || count > 2 ||
+      !std::holds_alternative<Owner>(rule.matches.back()) ||
+      (count == 2 && !is_port_match(rule.matches.front()))) {
     return false;
   }
   const Rule shape{.destination = rule.destination,
@@ -31,20 +29,6 @@ bool marks_self_call(const Rule& rule) {
 }
 
 }  // namespace
-
-std::optional<std::uint32_t> tproxy_mark(const TableRules& mangle) {
-  if (const Chain* chain = find_chain(mangle, "ISTIO_TPROXY")) {
-    for (const Rule& rule : chain->rules) {
-      if (const Tproxy* tproxy = std::get_if<Tproxy>(&rule.target)) return tproxy->mark;
-    }
-  }
-  if (const Chain* chain = find_chain(mangle, "ISTIO_INBOUND")) {
-    for (const Rule& rule : chain->rules) {
-      if (const std::optional<std::uint32_t> mark = passed_mark(rule)) return mark;
-    }
-  }
-  return std::nullopt;
-}
 
 Positions mark_run(const Chain& output, std::uint32_t mark) {
   const Rule first{

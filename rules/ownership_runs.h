@@ -17,10 +17,6 @@ using Positions = std::vector<std::size_t>;
 
 // ---- mode TPROXY, in mangle
 
-// The mark that our rules of that mode use, read from what ISTIO_TPROXY sets, else from what
-// ISTIO_INBOUND lets pass; nothing if there is no such rule.
-std::optional<std::uint32_t> tproxy_mark(const TableRules& mangle);
-
 // In OUTPUT: the rule that lets packets with the mark pass on lo, behind it those that mark the
 // sidecar's own calls, up to the one that restores the connection's mark. Others' rules may stand
 // in between. Empty if the run is not whole.

@@ -119,8 +119,8 @@ struct Connmark {
   bool operator==(const Connmark&) const = default;
 };
 
-// -m conntrack --ctstate: one of these states, at least one bit. The bits are those of the
-// kernel's XT_CONNTRACK_STATE_* (linux/netfilter/xt_conntrack.h).
+// -m conntrack --ctstate and --ctdir, at least one of them. The states are a set; its bits are
+// those of the kernel's XT_CONNTRACK_STATE_* (linux/netfilter/xt_conntrack.h).
 struct Conntrack {
   static constexpr std::uint16_t invalid = 1;
   static constexpr std::uint16_t established = 2;
@@ -128,8 +128,12 @@ struct Conntrack {
   static constexpr std::uint16_t new_connection = 8;
   static constexpr std::uint16_t untracked = 256;
 
-  std::uint16_t states = 0;
-  bool negated = false;
+  // Of the packet within its connection: that of the one who opened it, or the other.
+  enum class Direction : std::uint8_t { original, reply };
+
+  std::uint16_t states = 0;  // 0: any
+  bool negated = false;      // of the states
+  std::optional<Direction> direction = std::nullopt;
 
   bool operator==(const Conntrack&) const = default;
 };

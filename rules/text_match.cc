@@ -148,18 +148,39 @@ std::optional<Match> parse_mark_match(Options options) {
   return match;
 }
 
-std::optional<Match> parse_conntrack(Options options) {
-  Conntrack match;
-  const auto list = only_value(options, "--ctstate", match.negated);
-  if (!list) return std::nullopt;
+// At least one state.
+std::optional<std::uint16_t> parse_states(std::string_view list) {
   unsigned states = 0;
-  for (const std::string_view part : split_list(*list)) {
+  for (const std::string_view part : split_list(list)) {
     const auto* const state = std::find_if(conntrack_states.begin(), conntrack_states.end(),
                                            [&](const auto& known) { return known.second == part; });
     if (state == conntrack_states.end()) return std::nullopt;
     states |= state->first;
   }
-  match.states = static_cast<std::uint16_t>(states);
+  return static_cast<std::uint16_t>(states);
+}
+
+std::optional<Match> parse_conntrack(Options options) {
+  Conntrack match;
+  while (!options.done()) {
+    const bool negated = options.take_negation();
+    const std::string& name = options.take();
+    if (options.left() == 0) return std::nullopt;
+    const std::string& value = options.take();
+    if (name == "--ctstate" && match.states == 0) {
+      const std::optional<std::uint16_t> states = parse_states(value);
+      if (!states) return std::nullopt;
+      match.states = *states;
+      match.negated = negated;
+    } else if (name == "--ctdir" && !negated && !match.direction &&
+               (value == "ORIGINAL" || value == "REPLY")) {
+      match.direction =
+          value == "REPLY" ? Conntrack::Direction::reply : Conntrack::Direction::original;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (match.states == 0 && !match.direction) return std::nullopt;
   return match;
 }
 

@@ -104,7 +104,11 @@ std::string match_text(const Conntrack& match) {
     if ((match.states & bit) == 0) continue;
     list += (list.empty() ? "" : ",") + std::string(name);
   }
-  return std::string(" -m conntrack") + negation(match.negated) + " --ctstate " + list;
+  std::string text = " -m conntrack";
+  if (!list.empty()) text += std::string(negation(match.negated)) + " --ctstate " + list;
+  if (!match.direction) return text;
+  return text + " --ctdir " +
+         (*match.direction == Conntrack::Direction::reply ? "REPLY" : "ORIGINAL");
 }
 
 // The largest unit in which the rate is a whole number, or nearly so: libxt_limit's own choice.

@@ -38,14 +38,17 @@ std::optional<std::uint32_t> mark_that_is_exempt(const Chain& chain) {
 
 }  // namespace
 
+std::optional<std::uint32_t> tproxy_mark(const TableRules& mangle) {
+  std::optional<std::uint32_t> mark;
+  if (const Chain* chain = find_chain(mangle, "ISTIO_TPROXY")) mark = mark_that_is_set(*chain);
+  if (mark) return mark;
+  const Chain* chain = find_chain(mangle, "ISTIO_INBOUND");
+  return chain == nullptr ? std::nullopt : mark_that_is_exempt(*chain);
+}
+
 std::optional<std::uint32_t> tproxy_mark(const Ruleset& live) {
   const TableRules* mangle = find_table(live, Table::mangle);
-  if (mangle == nullptr) return std::nullopt;
-  std::optional<std::uint32_t> mark;
-  if (const Chain* chain = find_chain(*mangle, "ISTIO_TPROXY")) mark = mark_that_is_set(*chain);
-  if (mark) return mark;
-  const Chain* chain = find_chain(*mangle, "ISTIO_INBOUND");
-  return chain == nullptr ? std::nullopt : mark_that_is_exempt(*chain);
+  return mangle == nullptr ? std::nullopt : tproxy_mark(*mangle);
 }
 
 }  // namespace sluice

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cmd/sluice/commands.h"
@@ -36,6 +37,22 @@ std::optional<std::vector<std::string>> istio_iptables_arguments(int argc, char*
   return std::vector<std::string>(argv + (asked ? 2 : 1), argv + argc);
 }
 
+// CLI11 takes the argument behind `--name=` for the value; nothing behind it is a value here too:
+// an empty list. It wants the arguments last first.
+std::vector<std::string> split_empty_values(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string argument = argv[i];
+    if (argument.size() > 3 && argument.substr(0, 2) == "--" &&
+        argument.find('=') == argument.size() - 1) {
+      argument.pop_back();
+      arguments.emplace_back();
+    }
+    arguments.push_back(std::move(argument));
+  }
+  return arguments;
+}
+
 int run(int argc, char** argv) {
   if (const auto arguments = istio_iptables_arguments(argc, argv)) {
     return sluice::cmd::run_istio_iptables(*arguments);
@@ -49,7 +66,7 @@ int run(int argc, char** argv) {
   sluice::cmd::add_rules_command(app, exit_status);
   sluice::cmd::add_netns_commands(app, exit_status);
   try {
-    app.parse(argc, argv);
+    app.parse(split_empty_values(argc, argv));
   } catch (const CLI::Success& asked) {
     return app.exit(asked);  // --help and --version
   } catch (const CLI::ParseError& error) {

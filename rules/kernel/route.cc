@@ -14,20 +14,18 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <netlink/addr.h>
-#include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 
 #include "rules/error.h"
+#include "rules/kernel/route_dump.h"
 #include "rules/text.h"
 
 namespace sluice::kernel {
 namespace {
 
-// lo is the first interface of every network namespace (LOOPBACK_IFINDEX in the kernel).
-constexpr int loopback_index = 1;
 constexpr std::uint32_t all_bits = 0xffffffff;
 constexpr std::array<Family, 2> families{Family::ipv4, Family::ipv6};
 
@@ -39,23 +37,6 @@ using RuleObject = std::unique_ptr<rtnl_rule, Free<rtnl_rule, rtnl_rule_put>>;
 using RouteObject = std::unique_ptr<rtnl_route, Free<rtnl_route, rtnl_route_put>>;
 using AddressObject = std::unique_ptr<nl_addr, Free<nl_addr, nl_addr_put>>;
 
-std::uint8_t family_number(Family family) {
-  return family == Family::ipv4 ? AF_INET : AF_INET6;
-}
-
-// An ip rule or a route as the kernel showed it; sent back it names exactly this one.
-struct Found {
-  TproxyRoute route;   // what it is or would be a part of
-  bool exact = false;  // it is as we write it, but for the protocol
-  bool tagged = false;
-  NetlinkMessage message = nullptr;
-};
-
-struct Routing {
-  std::vector<Found> rules;
-  std::vector<Found> routes;
-};
-
 std::string rule_text(const TproxyRoute& route) {
   return std::string(to_string(route.family)) + " rule " + to_string(route);
 }
@@ -64,130 +45,6 @@ std::string route_text(const TproxyRoute& route) {
   return std::string(to_string(route.family)) + " route local " +
          (route.family == Family::ipv4 ? "0.0.0.0/0" : "::/0") + " dev lo table " +
          std::to_string(route.table);
-}
-
-// The attributes of a message by their type. The limit is far above what any kernel has.
-struct Attributes {
-  static constexpr int limit = 64;
-  std::array<nlattr*, limit + 1> by_type{};
-
-  bool has(int type) const { return by_type.at(static_cast<std::size_t>(type)) != nullptr; }
-  std::optional<std::uint32_t> number(int type) const {
-    nlattr* attribute = by_type.at(static_cast<std::size_t>(type));
-    if (attribute == nullptr) return std::nullopt;
-    if (nla_len(attribute) == 1) return nla_get_u8(attribute);
-    if (nla_len(attribute) == 4) return nla_get_u32(attribute);
-    return std::nullopt;
-  }
-  // Whether there is none but these.
-  template <std::size_t n>
-  bool only(const std::array<int, n>& allowed) const {
-    for (int type = 1; type <= limit; ++type) {
-      if (has(type) && std::find(allowed.begin(), allowed.end(), type) == allowed.end()) {
-        return false;
-      }
-    }
-    return true;
-  }
-};
-
-// The header of `message`, nullptr if it is too short for it.
-template <class Header>
-const Header* parse(nl_msg& message, Attributes& attributes) {
-  nlmsghdr* header = nlmsg_hdr(&message);
-  if (nlmsg_parse(header, sizeof(Header), attributes.by_type.data(), Attributes::limit, nullptr) !=
-      0) {
-    return nullptr;
-  }
-  return static_cast<const Header*>(nlmsg_data(header));
-}
-
-// libnl's own object of an ip rule would not do: it hides an inverted rule, a range of UIDs and
-// other selectors.
-std::optional<Found> read_rule(NetlinkMessage message, Family family) {
-  Attributes attributes;
-  const auto* header = parse<fib_rule_hdr>(*message, attributes);
-  if (header == nullptr || header->family != family_number(family)) return std::nullopt;
-  static constexpr std::array<int, 7> allowed{FRA_TABLE,  FRA_PRIORITY, FRA_FWMARK,
-                                              FRA_FWMASK, FRA_PROTOCOL, FRA_SUPPRESS_PREFIXLEN,
-                                              FRA_PAD};
-  const std::uint32_t mark = attributes.number(FRA_FWMARK).value_or(0);
-  const std::uint32_t table = attributes.number(FRA_TABLE).value_or(header->table);
-  Found found{.route = {.family = family, .mark = mark, .table = table}};
-  found.tagged = attributes.number(FRA_PROTOCOL) == route_protocol;
-  found.exact = header->action == FR_ACT_TO_TBL && header->flags == 0 && header->dst_len == 0 &&
-                header->src_len == 0 && header->tos == 0 && mark != 0 &&
-                attributes.number(FRA_FWMASK) == all_bits &&
-                attributes.number(FRA_SUPPRESS_PREFIXLEN).value_or(all_bits) == all_bits &&
-                attributes.only(allowed);
-  found.message = std::move(message);
-  return found;
-}
-
-std::optional<Found> read_route(NetlinkMessage message, Family family) {
-  Attributes attributes;
-  const auto* header = parse<rtmsg>(*message, attributes);
-  if (header == nullptr || header->rtm_family != family_number(family)) return std::nullopt;
-  // The kernel adds a metric, a preference and an age of its own to IPv6 routes.
-  static constexpr std::array<int, 5> allowed{RTA_TABLE, RTA_OIF, RTA_PRIORITY, RTA_PREF,
-                                              RTA_CACHEINFO};
-  const std::uint32_t table = attributes.number(RTA_TABLE).value_or(header->rtm_table);
-  const std::uint32_t metric = family == Family::ipv4 ? 0 : 1024;  // IP6_RT_PRIO_USER
-  Found found{.route = {.family = family, .mark = 0, .table = table}};
-  found.tagged = header->rtm_protocol == route_protocol;
-  found.exact = header->rtm_type == RTN_LOCAL && header->rtm_dst_len == 0 &&
-                header->rtm_src_len == 0 && header->rtm_tos == 0 &&
-                attributes.number(RTA_OIF) == loopback_index &&
-                attributes.number(RTA_PRIORITY).value_or(0) == metric && attributes.only(allowed);
-  found.message = std::move(message);
-  return found;
-}
-
-// By which a kernel says that it has no such family, or nothing of what is asked for.
-bool says_nothing_there(int errnum) {
-  return errnum == EAFNOSUPPORT || errnum == EOPNOTSUPP || errnum == EPROTONOSUPPORT ||
-         errnum == ENOENT;
-}
-
-std::vector<NetlinkMessage> dump(NetlinkSocket& socket, nl_msg& request, Family family,
-                                 const char* what) {
-  std::vector<NetlinkMessage> all;
-  const int errnum = socket.dump(request, all);
-  if (errnum != 0 && !says_nothing_there(errnum)) {
-    throw Error(errnum, std::string("list the ") + to_string(family) + " " + what);
-  }
-  return all;
-}
-
-std::vector<Found> list_rules(NetlinkSocket& socket, Family family) {
-  const NetlinkMessage request = make_message(RTM_GETRULE);
-  fib_rule_hdr header{};
-  header.family = family_number(family);
-  append(*request, &header, sizeof header);
-  std::vector<Found> all;
-  for (NetlinkMessage& message : dump(socket, *request, family, "rules")) {
-    std::optional<Found> found = read_rule(std::move(message), family);
-    if (found && (found->exact || found->tagged)) all.push_back(*std::move(found));
-  }
-  return all;
-}
-
-std::vector<Found> list_routes(NetlinkSocket& socket, Family family) {
-  const NetlinkMessage request = make_message(RTM_GETROUTE);
-  rtmsg header{};
-  header.rtm_family = family_number(family);
-  header.rtm_type = RTN_LOCAL;
-  append(*request, &header, sizeof header);
-  std::vector<Found> all;
-  for (NetlinkMessage& message : dump(socket, *request, family, "routes")) {
-    std::optional<Found> found = read_route(std::move(message), family);
-    if (found && (found->exact || found->tagged)) all.push_back(*std::move(found));
-  }
-  return all;
-}
-
-Routing list(NetlinkSocket& socket, Family family) {
-  return {.rules = list_rules(socket, family), .routes = list_routes(socket, family)};
 }
 
 bool has_route(const Routing& routing, std::uint32_t table) {
@@ -284,7 +141,7 @@ std::vector<TproxyRoute> owned_tproxy_routes(const std::vector<FamilyMark>& mark
   NetlinkSocket socket(NETLINK_ROUTE);
   std::vector<TproxyRoute> all;
   for (const Family family : families) {
-    const Routing routing = list(socket, family);
+    const Routing routing = list_routing(socket, family);
     for (const Found& rule : routing.rules) {
       const bool ours = rule.exact && (rule.tagged || is_named(rule, routing, marks));
       if (!ours || !has_route(routing, rule.route.table)) continue;
@@ -305,7 +162,7 @@ void RouteChanges::change(NetlinkMessage message, Family family, bool add, std::
 }
 
 void RouteChanges::add(const TproxyRoute& wanted) {
-  const Routing routing = list(socket_, wanted.family);
+  const Routing routing = list_routing(socket_, wanted.family);
   const bool has_rule =
       std::any_of(routing.rules.begin(), routing.rules.end(),
                   [&](const Found& found) { return found.exact && found.route == wanted; });
@@ -328,7 +185,7 @@ void RouteChanges::add(const TproxyRoute& wanted) {
 void RouteChanges::remove_owned(const std::vector<FamilyMark>& marks,
                                 const std::vector<TproxyRoute>& keep) {
   for (const Family family : families) {
-    Routing routing = list(socket_, family);
+    Routing routing = list_routing(socket_, family);
     std::vector<std::uint32_t> named_tables;
     for (Found& rule : routing.rules) {
       const bool kept = rule.exact && std::find(keep.begin(), keep.end(), rule.route) != keep.end();

@@ -61,7 +61,12 @@ class TproxyRules {
     add_inbound({.in = lo,
                  .protocol = Protocol::tcp,
                  .matches = {Mark{.value = outbound_mark, .negated = true}}});
-    if (source_.layout.virtual_interfaces_in_full) {
+    const bool guests =
+        source_.layout.virtual_interfaces_in_full && !guest_interfaces(source_).empty();
+    if (guests) {
+      // What comes back to a guest is not for this host.
+      add_inbound({.protocol = Protocol::tcp,
+                   .matches = {Conntrack{.direction = Conntrack::Direction::reply}}});
       for (const std::string& name : guest_interfaces(source_)) {
         add_inbound({.in = Interface{.name = name}});
       }
@@ -97,12 +102,15 @@ class TproxyRules {
     const Interface lo{.name = "lo"};
     rules_.append(hook_out, {.out = lo, .protocol = Protocol::tcp, .matches = {marked}});
     for (const Owner& owner : proxy_owners(config_)) {
-      rules_.append(hook_out,
-                    {.destination = AddressMatch{.cidr = localhost(source_), .negated = true},
+      Rule self_call{.destination = AddressMatch{.cidr = localhost(source_), .negated = true},
                      .out = lo,
                      .protocol = Protocol::tcp,
-                     .matches = {owner},
-                     .target = SetMark{.value = outbound_mark}});
+                     .target = SetMark{.value = outbound_mark}};
+      if (source_.layout.proxies_together) {
+        append_self_call_ports(self_call, source_, captures_dns(config_));
+      }
+      self_call.matches.emplace_back(owner);
+      rules_.append(hook_out, std::move(self_call));
     }
     rules_.append(hook_out, {.protocol = Protocol::tcp,
                              .matches = {Connmark{.value = config_.tproxy_mark}},

@@ -79,9 +79,17 @@ class Outbound {
   // The same, but what nobody of the sidecar sends over lo is told at the end, by what is left.
   void proxies_together() {
     const std::vector<Owner> owners = proxy_owners(config_);
+    if (config_.mode == InterceptionMode::tproxy && to_.table == Table::nat) client_calls();
     for (const Owner& owner : owners) self_call(owner, captures_dns(config_));
     for (const Owner& owner : owners) add({.matches = {owner}});
     if (!captures_loopback()) add(over_loopback(std::nullopt));
+  }
+
+  // The sidecar connects to the application in the client's name: that must not come in again.
+  void client_calls() {
+    add({.out = Interface{.name = "lo"},
+         .protocol = Protocol::tcp,
+         .matches = {Mark{.value = config_.tproxy_mark}}});
   }
 
   void self_call(const Owner& owner, bool leave_dns) {
@@ -91,15 +99,8 @@ class Outbound {
               .out = Interface{.name = "lo"},
               .protocol = Protocol::tcp,
               .target = Jump{to_.capture_inbound}};
-    const PortRange dns = single(dns_service_port);
-    const PortRange tunnel = single(config_.inbound_tunnel_port);
-    if (leave_dns && source_.layout.tunnel_port) {
-      rule.matches.emplace_back(Multiport{.destinations = {dns, tunnel}, .negated = true});
-    } else if (leave_dns || source_.layout.tunnel_port) {
-      rule.matches.push_back(destination_port(Protocol::tcp, leave_dns ? dns : tunnel, true));
-    } else {
-      rule.protocol = std::nullopt;
-    }
+    append_self_call_ports(rule, source_, leave_dns);
+    if (rule.matches.empty()) rule.protocol = std::nullopt;
     rule.matches.emplace_back(owner);
     add(std::move(rule));
   }

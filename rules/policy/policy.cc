@@ -184,6 +184,17 @@ std::vector<Owner> proxy_owners(const RedirectConfig& config) {
   return owners;
 }
 
+void append_self_call_ports(Rule& rule, const Source& source, bool leave_dns) {
+  const PortRange dns = single(dns_service_port);
+  const PortRange tunnel = single(source.config.inbound_tunnel_port);
+  const bool leave_tunnel = source.layout.tunnel_port;
+  if (leave_dns && leave_tunnel) {
+    rule.matches.emplace_back(Multiport{.destinations = {dns, tunnel}, .negated = true});
+  } else if (leave_dns || leave_tunnel) {
+    rule.matches.push_back(destination_port(Protocol::tcp, leave_dns ? dns : tunnel, true));
+  }
+}
+
 void append_log(TableBuilder& rules, const Source& source, const char* chain, Rule rule,
                 std::string_view event) {
   if (!source.config.log) return;

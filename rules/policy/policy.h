@@ -117,6 +117,10 @@ Owner gid_match(std::uint32_t gid, bool negated = false);
 // One match for each UID, then one for each GID of the sidecar.
 std::vector<Owner> proxy_owners(const RedirectConfig& config);
 
+// Narrows a self-call to the ports that come in through the inbound listener: not the tunnel's and,
+// with `leave_dns`, not DNS. Adds no match if that is all of them.
+void append_self_call_ports(Rule& rule, const Source& source, bool leave_dns);
+
 // Where RedirectConfig::log asks for it: reports what `rule` matches, before `rule` in `chain`.
 void append_log(TableBuilder& rules, const Source& source, const char* chain, Rule rule,
                 std::string_view event);

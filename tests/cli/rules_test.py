@@ -87,6 +87,12 @@ class FlagsTest(CommandCase):
         saved = [line for line in self.prints("rules", "--family", "ipv4").splitlines() if line[0] == "-"]
         self.assertEqual(texts, saved)
 
+    def test_an_empty_value_behind_the_sign_is_a_value(self):
+        apart = self.prints("rules", "--include-outbound-cidrs", "", "--exclude-outbound-ports=443")
+        joined = self.prints("rules", "--include-outbound-cidrs=", "--exclude-outbound-ports=443")
+        self.assertEqual(joined, apart)
+        self.assertNotIn("-j ISTIO_REDIRECT", joined)
+
     def test_needs_no_privilege(self):
         self.prints("rules", user=NOBODY, group=NOBODY, extra_groups=[])
 

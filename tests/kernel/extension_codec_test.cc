@@ -190,7 +190,7 @@ TEST_CASE("multiport: what does not fit cannot be written") {
   CHECK(decode_match(encode(ports(fits))) == Match(ports(fits)));
 }
 
-TEST_CASE("conntrack: anything but plain states is opaque") {
+TEST_CASE("conntrack: anything but states and the direction is opaque") {
   const auto decoded = [](auto change) {
     return decode_match(changed<xt_conntrack_mtinfo3>(encode(some_states), change));
   };
@@ -199,12 +199,14 @@ TEST_CASE("conntrack: anything but plain states is opaque") {
     const auto flag = static_cast<std::uint16_t>(1U << bit);
     const bool is_state = bit == 0 || bit == 1 || bit == 2 || bit == 3 || bit == 8;
     CHECK(is_opaque(decoded([&](auto& i) { i.state_mask = flag; })) != is_state);
-    if (flag == XT_CONNTRACK_STATE) continue;
+    if (flag == XT_CONNTRACK_STATE || flag == XT_CONNTRACK_DIRECTION) continue;
     CHECK(is_opaque(decoded([&](auto& i) { i.match_flags |= flag; })));
     CHECK(is_opaque(decoded([&](auto& i) { i.match_flags = flag; })));
     CHECK(is_opaque(decoded([&](auto& i) { i.invert_flags = flag; })));
   }
   CHECK(is_opaque(decoded([](auto& i) { i.state_mask = 0; })));
+  CHECK(is_opaque(decoded([](auto& i) { i.match_flags = 0; })));
+  CHECK(is_opaque(decoded([](auto& i) { i.invert_flags = XT_CONNTRACK_DIRECTION; })));
   CHECK_THROWS_AS(encode(Conntrack{}), Error);
   CHECK_THROWS_AS(encode(Conntrack{.states = 64}), Error);
   CHECK_THROWS_AS(encode(Conntrack{.states = Conntrack::invalid | 128}), Error);

@@ -67,6 +67,13 @@ std::vector<Spelled> matches() {
           "-m conntrack --ctstate INVALID,NEW,RELATED,ESTABLISHED,UNTRACKED",
           Conntrack{.states = Conntrack::invalid | Conntrack::new_connection | Conntrack::related |
                               Conntrack::established | Conntrack::untracked}),
+      match("-m conntrack --ctdir REPLY", Conntrack{.direction = Conntrack::Direction::reply}),
+      match("-m conntrack --ctdir ORIGINAL",
+            Conntrack{.direction = Conntrack::Direction::original}),
+      match("-m conntrack ! --ctstate NEW --ctdir REPLY",
+            Conntrack{.states = Conntrack::new_connection,
+                      .negated = true,
+                      .direction = Conntrack::Direction::reply}),
       match("-m limit --limit 10/sec", Limit{.period = 1000}),
       match("-m limit --limit 10/sec --limit-burst 20", Limit{.period = 1000, .burst = 20}),
       match("-m limit --limit 7/min --limit-burst 1", Limit{.period = 85'714, .burst = 1}),

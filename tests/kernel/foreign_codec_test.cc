@@ -55,7 +55,7 @@ TEST_CASE("foreign rules that the model has no words for are opaque") {
       R"(-m comment --comment "a \"quoted\" comment" -j RETURN)",
       "-m conntrack --ctstate DNAT -j DROP",
       "-m conntrack ! --ctstate NEW,SNAT -j DROP",
-      "-m conntrack --ctstate NEW --ctdir ORIGINAL -j RETURN",
+      "-m conntrack --ctstate NEW --ctproto 6 -j RETURN",
       "-m conntrack --ctproto 6 -j RETURN",
       "-m state --state NEW -j RETURN",
       "-p tcp -m multiport --sports 80 -j RETURN",

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <exception>
 #include <fstream>
+#include <numeric>
 #include <set>
 #include <sstream>
 #include <system_error>
@@ -104,7 +105,7 @@ void TestNetns::set_sysctl(const std::string& path, const std::string& value) co
 
 std::string TestNetns::addresses() const {
   std::istringstream lines(proc_net("if_inet6"));
-  std::string text;
+  std::set<std::string> all;
   std::string address;
   std::string index;
   std::string length;
@@ -112,9 +113,9 @@ std::string TestNetns::addresses() const {
   std::string flags;
   std::string name;
   while (lines >> address >> index >> length >> scope >> flags >> name) {
-    text.append(address).append("/").append(length).append(" ").append(name).append("\n");
+    all.insert(address + "/" + length + " " + name + "\n");
   }
-  return text;
+  return std::accumulate(all.begin(), all.end(), std::string());
 }
 
 std::string TestNetns::state() const {

@@ -3,6 +3,7 @@
 // it is tested in tests/e2e.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <iterator>
 #include <string>
 #include <utility>
@@ -99,6 +100,54 @@ TEST_CASE("layout sluice: exclusions and DNS count for virtual interfaces", "[la
         Texts{"-A ISTIO_INBOUND -p udp -m udp --sport 53 -j CT --zone 1",
               "-A ISTIO_INBOUND -i vif0 -p udp -m udp --dport 53 -j CT --zone 2"});
   CHECK(chain_of(config, "istio", Table::nat, "ISTIO_VIRTUAL").empty());
+}
+
+TEST_CASE("layout sluice: what comes back to a guest is not diverted in mode TPROXY", "[layout]") {
+  RedirectConfig config;
+  config.mode = InterceptionMode::tproxy;
+  const std::string replies = "-A ISTIO_INBOUND -p tcp -m conntrack --ctdir REPLY -j RETURN";
+  const auto position = [&](const char* layout) {
+    const Texts rules = chain_of(config, layout, Table::mangle, "ISTIO_INBOUND");
+    return std::find(rules.begin(), rules.end(), replies) - rules.begin();
+  };
+  const auto length = [&](const char* layout) {
+    return static_cast<std::ptrdiff_t>(
+        chain_of(config, layout, Table::mangle, "ISTIO_INBOUND").size());
+  };
+  CHECK(position("sluice") == length("sluice"));
+  config.virtual_interfaces = {"vif0"};
+  CHECK(position("sluice") == 3);
+  CHECK(position("istio") == length("istio"));
+}
+
+// Else the sidecar, known by its GID, would get back what it sends in the client's name.
+TEST_CASE("layout sluice: in mode TPROXY calls in the client's name are no self-calls",
+          "[layout]") {
+  RedirectConfig config;
+  config.mode = InterceptionMode::tproxy;
+  const std::string marked = "-A ISTIO_OUTPUT -o lo -p tcp -m mark --mark 0x539 -j RETURN";
+  CHECK(chain_of(config, "sluice", Table::nat, "ISTIO_OUTPUT").at(3) == marked);
+  const Texts istio = chain_of(config, "istio", Table::nat, "ISTIO_OUTPUT");
+  CHECK(std::find(istio.begin(), istio.end(), marked) == istio.end());
+  config.mode = InterceptionMode::redirect;
+  const Texts redirect = chain_of(config, "sluice", Table::nat, "ISTIO_OUTPUT");
+  CHECK(std::find(redirect.begin(), redirect.end(), marked) == redirect.end());
+}
+
+TEST_CASE("layout sluice: DNS and the tunnel are no self-calls in mode TPROXY either", "[layout]") {
+  RedirectConfig config;
+  config.mode = InterceptionMode::tproxy;
+  config.proxy_gids = {};
+  const std::string begin = "-A OUTPUT ! -d 127.0.0.1/32 -o lo -p tcp ";
+  const std::string end = "-m owner --uid-owner 1337 -j MARK --set-xmark 0x53a/0xffffffff";
+  const auto rule = [&](const char* layout) {
+    return chain_of(config, layout, Table::mangle, "OUTPUT").at(1);
+  };
+  CHECK(rule("istio") == begin + end);
+  CHECK(rule("sluice") == begin + "-m tcp ! --dport 15008 " + end);
+  config.dns_capture = DnsCapture::all;
+  CHECK(rule("istio") == begin + end);
+  CHECK(rule("sluice") == begin + "-m multiport ! --dports 53,15008 " + end);
 }
 
 TEST_CASE("layout sluice: a guest's DNS has no zone where port 53 is excluded", "[layout]") {

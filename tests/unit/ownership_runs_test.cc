@@ -10,6 +10,7 @@
 #include "rules/ownership.h"
 #include "rules/parse.h"
 #include "rules/redirect.h"
+#include "rules/tproxy_mark.h"
 #include "tests/unit/tables.h"
 
 namespace sluice {

@@ -124,13 +124,19 @@ TEST_CASE("text_match: connection states", "[text_match]") {
       {"-m conntrack --ctstate INVALID,NEW,RELATED,ESTABLISHED,UNTRACKED",
        Conntrack{.states = 1 | 8 | 4 | 2 | 256}},
   });
+  CHECK(match("-m conntrack --ctdir REPLY") ==
+        Match(Conntrack{.direction = Conntrack::Direction::reply}));
+  CHECK(match("-m conntrack --ctstate NEW --ctdir ORIGINAL") ==
+        Match(Conntrack{.states = Conntrack::new_connection,
+                        .direction = Conntrack::Direction::original}));
   CHECK(match("-m conntrack --ctstate ESTABLISHED,RELATED") ==
         match("-m conntrack --ctstate RELATED,ESTABLISHED"));
   check_opaque({"-m conntrack", "-m conntrack --ctstate", "-m conntrack --ctstate SNAT",
                 "-m conntrack ! --ctstate NEW,DNAT", "-m conntrack --ctstate new",
                 "-m conntrack --ctstate NEW,", "-m conntrack --ctstate ,NEW",
-                "-m conntrack --ctproto 6", "-m conntrack --ctstate NEW --ctdir ORIGINAL",
-                "-m state --state NEW"});
+                "-m conntrack --ctproto 6", "-m conntrack --ctdir original",
+                "-m conntrack ! --ctdir REPLY", "-m conntrack --ctdir",
+                "-m conntrack --ctdir REPLY --ctdir REPLY", "-m state --state NEW"});
 }
 
 TEST_CASE("text_match: limits", "[text_match]") {

@@ -57,7 +57,7 @@ TEST_CASE("tproxy_mark: a mark of some bits or of none is no mark", "[tproxy_mar
 }
 
 TEST_CASE("tproxy_mark: rules of another shape or place name no mark", "[tproxy_mark]") {
-  CHECK(tproxy_mark({}) == FoundMark{});
+  CHECK(tproxy_mark(Ruleset{}) == FoundMark{});
   CHECK(tproxy_mark(mangle_with({})) == FoundMark{});
   CHECK(tproxy_mark(with_tproxy({})) == FoundMark{});
   CHECK(tproxy_mark(with_inbound({})) == FoundMark{});

@@ -27,19 +27,18 @@ Payload encode(const RejectWithPortUnreachable& target, Family family) {
 }
 
 std::optional<Target> decode_reject(const Payload& payload, Family family) {
-  bool resets = false;
-  bool unreachable = false;
-  if (family == Family::ipv4) {
-    const auto info = read_payload<ipt_reject_info>(payload, 0);
-    resets = info && info->with == IPT_TCP_RESET;
-    unreachable = info && info->with == IPT_ICMP_PORT_UNREACHABLE;
-  } else {
-    const auto info = read_payload<ip6t_reject_info>(payload, 0);
-    resets = info && info->with == IP6T_TCP_RESET;
-    unreachable = info && info->with == IP6T_ICMP6_PORT_UNREACH;
+  // Both structures are one enumeration, which must not be loaded with a value that it has not.
+  static_assert(sizeof(ipt_reject_info) == sizeof(std::uint32_t));
+  static_assert(sizeof(ip6t_reject_info) == sizeof(std::uint32_t));
+  const bool ipv4 = family == Family::ipv4;
+  const std::optional<std::uint32_t> with = read_payload<std::uint32_t>(payload, 0);
+  if (with == (ipv4 ? std::uint32_t{IPT_TCP_RESET} : std::uint32_t{IP6T_TCP_RESET})) {
+    return RejectWithTcpReset{};
   }
-  if (resets) return RejectWithTcpReset{};
-  if (unreachable) return RejectWithPortUnreachable{family};
+  if (with ==
+      (ipv4 ? std::uint32_t{IPT_ICMP_PORT_UNREACHABLE} : std::uint32_t{IP6T_ICMP6_PORT_UNREACH})) {
+    return RejectWithPortUnreachable{family};
+  }
   return std::nullopt;
 }
 
