@@ -45,7 +45,7 @@ std::vector<Cidr> owned_addresses() {
 }
 
 void Application::apply(const Interception& wanted) {
-  find_routes(wanted);
+  look_around(wanted);
   for (const Cidr& cidr : wanted.loopback_addresses) add_address(cidr);
   for (const TproxyRoute& route : wanted.tproxy_routes) {
     add_route(route, route.family == Family::ipv6 && !wanted.ipv6_required);
@@ -83,10 +83,12 @@ Notices Application::take_notices() {
 
 // Policy routing is only looked at where there is a reason to: the lists cost an ADD that has
 // nothing to do with it about as much as its rules.
-void Application::find_routes(const Interception& wanted) {
+void Application::look_around(const Interception& wanted) {
   bool touched = !wanted.tproxy_routes.empty() || wants_nothing(wanted);
   for (const Family family : families) {
-    if (!contains(xt::existing_tables(family), Table::mangle)) continue;
+    std::vector<Table>& existing = existing_.at(static_cast<std::size_t>(family));
+    existing = xt::existing_tables(family);
+    if (!contains(existing, Table::mangle)) continue;
     const Ruleset live{.family = family,
                        .tables = {xt::XtTable::open(family, Table::mangle)->read()}};
     if (owned(live).tables.empty()) continue;
@@ -122,7 +124,7 @@ void Application::apply_family(const Interception& wanted, Family family) {
   const auto asked = std::find_if(wanted.rulesets.begin(), wanted.rulesets.end(),
                                   [&](const Ruleset& r) { return r.family == family; });
   const Ruleset ruleset = asked == wanted.rulesets.end() ? Ruleset{.family = family} : *asked;
-  const std::vector<Table> existing = xt::existing_tables(family);
+  const std::vector<Table>& existing = existing_.at(static_cast<std::size_t>(family));
   for (const Table table : all_tables) {
     const TableRules* rules = find_table(ruleset, table);
     if (rules == nullptr && !contains(existing, table)) continue;

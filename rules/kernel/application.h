@@ -2,6 +2,7 @@
 // One Interception on its way into the calling thread's network namespace.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -31,16 +32,17 @@ class Application {
 
  private:
   struct Done {
-    Family family;
+    Family family = Family::ipv4;
     TableRules previous;
   };
 
-  void find_routes(const Interception& wanted);
+  void look_around(const Interception& wanted);
   void add_address(const Cidr& cidr);
   void add_route(const TproxyRoute& route, bool optional);
   void apply_family(const Interception& wanted, Family family);
   void replace_table(Family family, const TableRules& wanted);
 
+  std::array<std::vector<Table>, 2> existing_;  // tables, by family
   std::vector<Done> done_;
   std::vector<Cidr> added_;
   // Absent where there is no reason to look at policy routing.

@@ -129,9 +129,9 @@ NetlinkMessage make_message(std::uint16_t type) {
 }
 
 void append(nl_msg& message, const void* data, std::size_t size) {
-  if (nlmsg_append(&message, const_cast<void*>(data), size, NLMSG_ALIGNTO) != 0) {
-    throw Error(ENOMEM, "prepare a netlink request");
-  }
+  void* place = nlmsg_reserve(&message, size, NLMSG_ALIGNTO);
+  if (place == nullptr) throw Error(ENOMEM, "prepare a netlink request");
+  std::memcpy(place, data, size);
 }
 
 void NetlinkSocket::FreeSocket::operator()(nl_sock* socket) const {

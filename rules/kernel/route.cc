@@ -1,51 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rules/kernel/route.h"
 
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
-#include <optional>
-#include <string>
+#include <exception>
 #include <utility>
 
-#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
-#include <netlink/addr.h>
-#include <netlink/msg.h>
-#include <netlink/route/nexthop.h>
-#include <netlink/route/route.h>
-#include <netlink/route/rule.h>
 
 #include "rules/error.h"
-#include "rules/kernel/route_dump.h"
-#include "rules/text.h"
+#include "rules/kernel/route_message.h"
 
 namespace sluice::kernel {
 namespace {
 
-constexpr std::uint32_t all_bits = 0xffffffff;
 constexpr std::array<Family, 2> families{Family::ipv4, Family::ipv6};
-
-template <class T, void (*free)(T*)>
-struct Free {
-  void operator()(T* object) const { free(object); }
-};
-using RuleObject = std::unique_ptr<rtnl_rule, Free<rtnl_rule, rtnl_rule_put>>;
-using RouteObject = std::unique_ptr<rtnl_route, Free<rtnl_route, rtnl_route_put>>;
-using AddressObject = std::unique_ptr<nl_addr, Free<nl_addr, nl_addr_put>>;
-
-std::string rule_text(const TproxyRoute& route) {
-  return std::string(to_string(route.family)) + " rule " + to_string(route);
-}
-
-std::string route_text(const TproxyRoute& route) {
-  return std::string(to_string(route.family)) + " route local " +
-         (route.family == Family::ipv4 ? "0.0.0.0/0" : "::/0") + " dev lo table " +
-         std::to_string(route.table);
-}
 
 bool has_route(const Routing& routing, std::uint32_t table) {
   return std::any_of(routing.routes.begin(), routing.routes.end(),
@@ -64,61 +34,20 @@ bool is_named(const Found& rule, const Routing& routing, const std::vector<Famil
          });
 }
 
-NetlinkMessage build_rule(const TproxyRoute& route) {
-  const RuleObject rule(rtnl_rule_alloc());
-  nl_msg* message = nullptr;
-  if (rule) {
-    rtnl_rule_set_family(rule.get(), family_number(route.family));
-    rtnl_rule_set_action(rule.get(), FR_ACT_TO_TBL);
-    rtnl_rule_set_table(rule.get(), route.table);
-    rtnl_rule_set_mark(rule.get(), route.mark);
-    rtnl_rule_set_mask(rule.get(), all_bits);
-    rtnl_rule_set_protocol(rule.get(), route_protocol);
-    rtnl_rule_build_add_request(rule.get(), 0, &message);
-  }
-  if (message == nullptr) throw Error(ENOMEM, "prepare " + rule_text(route));
-  return NetlinkMessage(message);
+bool contains(const std::vector<std::uint32_t>& tables, std::uint32_t table) {
+  return std::find(tables.begin(), tables.end(), table) != tables.end();
 }
 
-NetlinkMessage build_route(const TproxyRoute& route) {
-  const RouteObject object(rtnl_route_alloc());
-  const std::array<std::uint8_t, 16> zeros{};
-  const AddressObject everything(nl_addr_build(family_number(route.family), zeros.data(),
-                                               route.family == Family::ipv4 ? 4 : zeros.size()));
-  rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  nl_msg* message = nullptr;
-  if (object && everything && hop != nullptr) {
-    nl_addr_set_prefixlen(everything.get(), 0);
-    rtnl_route_set_family(object.get(), family_number(route.family));
-    rtnl_route_set_table(object.get(), route.table);
-    rtnl_route_set_type(object.get(), RTN_LOCAL);
-    rtnl_route_set_scope(object.get(),
-                         route.family == Family::ipv4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
-    rtnl_route_set_protocol(object.get(), route_protocol);
-    rtnl_route_set_dst(object.get(), everything.get());
-    rtnl_route_nh_set_ifindex(hop, loopback_index);
-    rtnl_route_add_nexthop(object.get(), std::exchange(hop, nullptr));
-    rtnl_route_build_add_request(object.get(), 0, &message);
-  }
-  if (hop != nullptr) rtnl_route_nh_free(hop);
-  if (message == nullptr) throw Error(ENOMEM, "prepare " + route_text(route));
-  return NetlinkMessage(message);
+bool is_kept(const Found& rule, const std::vector<TproxyRoute>& keep) {
+  return rule.exact && std::find(keep.begin(), keep.end(), rule.route) != keep.end();
 }
 
-bool is_route(const nl_msg& message) {
-  const int type = nlmsg_hdr(const_cast<nl_msg*>(&message))->nlmsg_type;
-  return type == RTM_NEWROUTE || type == RTM_DELROUTE;
+// The mark of a route's rule may be another one now.
+bool is_table_kept(const Found& route, const std::vector<TproxyRoute>& keep) {
+  return route.exact && std::any_of(keep.begin(), keep.end(), [&](const TproxyRoute& kept) {
+           return kept.family == route.route.family && kept.table == route.route.table;
+         });
 }
-
-// Sends the message as a request to add or to delete. Returns 0 or errno.
-int send(NetlinkSocket& socket, nl_msg& message, bool add) {
-  const bool route = is_route(message);
-  const int add_type = route ? RTM_NEWROUTE : RTM_NEWRULE;
-  const int delete_type = route ? RTM_DELROUTE : RTM_DELRULE;
-  nlmsg_hdr(&message)->nlmsg_type = static_cast<std::uint16_t>(add ? add_type : delete_type);
-  return socket.request(message, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
-}
-
 [[noreturn]] void refuse(int errnum, Family family, bool add, const std::string& what) {
   const std::string sentence = (add ? "add " : "remove ") + what;
   const auto unsupported = std::make_error_code(std::errc::not_supported);
@@ -188,21 +117,14 @@ void RouteChanges::remove_owned(const std::vector<FamilyMark>& marks,
     Routing routing = list_routing(socket_, family);
     std::vector<std::uint32_t> named_tables;
     for (Found& rule : routing.rules) {
-      const bool kept = rule.exact && std::find(keep.begin(), keep.end(), rule.route) != keep.end();
       const bool named = is_named(rule, routing, marks);
-      if (kept || (!rule.tagged && !named)) continue;
+      if (is_kept(rule, keep) || (!rule.tagged && !named)) continue;
       if (named) named_tables.push_back(rule.route.table);
       change(std::move(rule.message), family, false, rule_text(rule.route));
     }
     for (Found& route : routing.routes) {
-      const std::uint32_t table = route.route.table;
-      const bool kept =
-          route.exact && std::any_of(keep.begin(), keep.end(), [&](const TproxyRoute& wanted) {
-            return wanted.family == family && wanted.table == table;
-          });
-      const bool named = route.exact && std::find(named_tables.begin(), named_tables.end(),
-                                                  table) != named_tables.end();
-      if (kept || (!route.tagged && !named)) continue;
+      const bool named = route.exact && contains(named_tables, route.route.table);
+      if (is_table_kept(route, keep) || (!route.tagged && !named)) continue;
       change(std::move(route.message), family, false, route_text(route.route));
     }
   }

@@ -1,27 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "rules/kernel/route_dump.h"
+#include "rules/kernel/route_message.h"
 
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
+#include <netlink/addr.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
+#include <netlink/route/rule.h>
 
 #include "rules/error.h"
 #include "rules/kernel/route.h"
+#include "rules/text.h"
 
 namespace sluice::kernel {
 namespace {
 
+// lo is the first interface of every network namespace (LOOPBACK_IFINDEX in the kernel).
+constexpr int loopback_index = 1;
 constexpr std::uint32_t all_bits = 0xffffffff;
+
+template <class T, void (*free)(T*)>
+struct Free {
+  void operator()(T* object) const { free(object); }
+};
+using RuleObject = std::unique_ptr<rtnl_rule, Free<rtnl_rule, rtnl_rule_put>>;
+using RouteObject = std::unique_ptr<rtnl_route, Free<rtnl_route, rtnl_route_put>>;
+using AddressObject = std::unique_ptr<nl_addr, Free<nl_addr, nl_addr_put>>;
+
+std::uint8_t family_number(Family family) {
+  return family == Family::ipv4 ? AF_INET : AF_INET6;
+}
 
 // The attributes of a message by their type. The limit is far above what any kernel has.
 struct Attributes {
@@ -142,15 +161,72 @@ std::vector<Found> list_routes(NetlinkSocket& socket, Family family) {
   }
   return all;
 }
+bool is_route(nl_msg& message) {
+  const int type = nlmsg_hdr(&message)->nlmsg_type;
+  return type == RTM_NEWROUTE || type == RTM_DELROUTE;
+}
 
 }  // namespace
 
-std::uint8_t family_number(Family family) {
-  return family == Family::ipv4 ? AF_INET : AF_INET6;
+std::string rule_text(const TproxyRoute& route) {
+  return std::string(to_string(route.family)) + " rule " + to_string(route);
 }
 
+std::string route_text(const TproxyRoute& route) {
+  return std::string(to_string(route.family)) + " route local " +
+         (route.family == Family::ipv4 ? "0.0.0.0/0" : "::/0") + " dev lo table " +
+         std::to_string(route.table);
+}
 Routing list_routing(NetlinkSocket& socket, Family family) {
   return {.rules = list_rules(socket, family), .routes = list_routes(socket, family)};
+}
+NetlinkMessage build_rule(const TproxyRoute& route) {
+  const RuleObject rule(rtnl_rule_alloc());
+  nl_msg* message = nullptr;
+  if (rule) {
+    rtnl_rule_set_family(rule.get(), family_number(route.family));
+    rtnl_rule_set_action(rule.get(), FR_ACT_TO_TBL);
+    rtnl_rule_set_table(rule.get(), route.table);
+    rtnl_rule_set_mark(rule.get(), route.mark);
+    rtnl_rule_set_mask(rule.get(), all_bits);
+    rtnl_rule_set_protocol(rule.get(), route_protocol);
+    rtnl_rule_build_add_request(rule.get(), 0, &message);
+  }
+  if (message == nullptr) throw Error(ENOMEM, "prepare " + rule_text(route));
+  return NetlinkMessage(message);
+}
+
+NetlinkMessage build_route(const TproxyRoute& route) {
+  const RouteObject object(rtnl_route_alloc());
+  const std::array<std::uint8_t, 16> zeros{};
+  const AddressObject everything(nl_addr_build(family_number(route.family), zeros.data(),
+                                               route.family == Family::ipv4 ? 4 : zeros.size()));
+  rtnl_nexthop* hop = rtnl_route_nh_alloc();
+  nl_msg* message = nullptr;
+  if (object && everything && hop != nullptr) {
+    nl_addr_set_prefixlen(everything.get(), 0);
+    rtnl_route_set_family(object.get(), family_number(route.family));
+    rtnl_route_set_table(object.get(), route.table);
+    rtnl_route_set_type(object.get(), RTN_LOCAL);
+    rtnl_route_set_scope(object.get(),
+                         route.family == Family::ipv4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
+    rtnl_route_set_protocol(object.get(), route_protocol);
+    rtnl_route_set_dst(object.get(), everything.get());
+    rtnl_route_nh_set_ifindex(hop, loopback_index);
+    rtnl_route_add_nexthop(object.get(), std::exchange(hop, nullptr));
+    rtnl_route_build_add_request(object.get(), 0, &message);
+  }
+  if (hop != nullptr) rtnl_route_nh_free(hop);
+  if (message == nullptr) throw Error(ENOMEM, "prepare " + route_text(route));
+  return NetlinkMessage(message);
+}
+
+int send(NetlinkSocket& socket, nl_msg& message, bool add) {
+  const bool route = is_route(message);
+  const int add_type = route ? RTM_NEWROUTE : RTM_NEWRULE;
+  const int delete_type = route ? RTM_DELROUTE : RTM_DELRULE;
+  nlmsg_hdr(&message)->nlmsg_type = static_cast<std::uint16_t>(add ? add_type : delete_type);
+  return socket.request(message, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
 }
 
 }  // namespace sluice::kernel
