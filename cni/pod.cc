@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cni/code.h"
+#include "cni/proxy_config.h"
 #include "cni/runtime_dns.h"
 #include "rules/consistency.h"
 #include "rules/error.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr const char* status_annotation = "sidecar.istio.io/status";
 constexpr const char* inject_annotation = "sidecar.istio.io/inject";
 constexpr const char* templates_annotation = "inject.istio.io/templates";
+constexpr const char* proxy_config_annotation = "proxy.istio.io/config";
 constexpr const char* sidecar_container = "istio-proxy";
 constexpr const char* init_container = "istio-init";
 
@@ -104,19 +106,33 @@ bool is_false(const std::string& text) {
   }
 }
 
-// Why the pod's annotations say that it has no sidecar to redirect to; empty if it has one.
-std::string reason_to_pass(const Annotations& annotations) {
+// The label wins, also where it is neither true nor false.
+std::string reason_in_inject(const Annotations& annotations,
+                             const std::optional<std::string>& label) {
+  if (label) return is_false(*label) ? std::string("label ") + inject_annotation + " is false" : "";
   const std::string* inject = find(annotations, inject_annotation);
-  if (inject != nullptr && is_false(*inject)) {
-    return std::string("annotation ") + inject_annotation + " is false";
-  }
-  const std::string* status = find(annotations, status_annotation);
-  if (status == nullptr) return std::string("annotation ") + status_annotation + " is absent";
+  if (inject == nullptr || !is_false(*inject)) return "";
+  return std::string("annotation ") + inject_annotation + " is false";
+}
+
+// What the annotations hint at, where the containers are not known.
+std::string reason_in_hints(const Annotations& annotations, const std::string& status) {
   const std::string* templates = find(annotations, templates_annotation);
   if (templates != nullptr && names_other_template(*templates)) {
     return std::string("annotation ") + templates_annotation + " is " + quote(*templates);
   }
-  return reason_in_status(*status);
+  return reason_in_status(status);
+}
+
+// Why an injected pod has no sidecar to redirect to; empty if it has one.
+std::string reason_to_pass(const Annotations& annotations, const std::optional<PodFacts>& facts) {
+  std::string reason = facts ? reason_to_pass(*facts) : "";
+  if (!reason.empty()) return reason;
+  reason = reason_in_inject(annotations, facts ? facts->inject_label : std::nullopt);
+  if (!reason.empty()) return reason;
+  const std::string* status = find(annotations, status_annotation);
+  if (status == nullptr) return std::string("annotation ") + status_annotation + " is absent";
+  return facts ? "" : reason_in_hints(annotations, *status);
 }
 
 // Why the pod is not redirected, as far as it can be told; empty if it is.
@@ -126,9 +142,10 @@ std::string reason_to_pass(const PluginConfig& config, const Pod& pod) {
       std::find(excluded.begin(), excluded.end(), pod.name_space) != excluded.end()) {
     return "namespace " + quote(pod.name_space) + " is excluded";
   }
+  if (pod.facts && pod.facts->host_network) return "it uses the host's network";
   if (config.redirect_all) return "";
   if (!pod.in_kubernetes()) return "it is not a Kubernetes pod";
-  if (pod.annotations) return reason_to_pass(*pod.annotations);
+  if (pod.annotations) return reason_to_pass(*pod.annotations, pod.facts);
   if (config.pass_missing_annotations) return "its annotations were not forwarded";
   throw Error(Code::invalid_config,
               std::string("the runtime did not forward the pod's annotations: the network "
@@ -136,7 +153,50 @@ std::string reason_to_pass(const PluginConfig& config, const Pod& pod) {
                   annotations_capability + " and the runtime must support it");
 }
 
-RedirectConfig config_for(const PluginConfig& config, const Pod& pod) {
+// What the pod says of its proxy, where Istio has it from.
+struct Proxy {
+  std::optional<std::string> interception_mode;
+  ProxyEnv env;
+};
+
+Proxy read_proxy(const Pod& pod) {
+  Proxy proxy;
+  const std::string* text =
+      pod.annotations ? find(*pod.annotations, proxy_config_annotation) : nullptr;
+  if (text != nullptr) {
+    const std::string where = std::string("annotation ") + proxy_config_annotation + ": ";
+    try {
+      const ProxyConfig read = parse_proxy_config(*text);
+      proxy.interception_mode = read.interception_mode;
+      for (const auto& [name, value] : read.metadata) {
+        proxy.env[name] = {.value = value, .where = where + "proxyMetadata " + name};
+      }
+    } catch (const Error& error) {
+      throw Error(Code::invalid_config, where + error.what());
+    }
+  }
+  if (pod.facts && pod.facts->sidecar) {
+    for (const auto& [name, variable] : pod.facts->sidecar->env) proxy.env[name] = variable;
+  }
+  return proxy;
+}
+
+void apply_proxy(RedirectConfig& config, const Proxy& proxy, const std::optional<PodFacts>& facts) {
+  if (proxy.interception_mode) {
+    try {
+      config.mode = parse_interception_mode(*proxy.interception_mode);
+    } catch (const Error& error) {
+      throw Error(Code::invalid_config, std::string("annotation ") + proxy_config_annotation +
+                                            ": interceptionMode: " + error.what());
+    }
+  }
+  apply_proxy_env(config, proxy.env);
+  if (!facts || !facts->sidecar) return;
+  if (facts->sidecar->uid) config.proxy_uids = {*facts->sidecar->uid};
+  if (facts->sidecar->gid) config.proxy_gids = {*facts->sidecar->gid};
+}
+
+RedirectConfig config_for(const PluginConfig& config, const Pod& pod, const Proxy& proxy) {
   if (!config.problems.empty()) {
     throw Error(Code::invalid_config, "network configuration: " + config.problems.front());
   }
@@ -147,6 +207,7 @@ RedirectConfig config_for(const PluginConfig& config, const Pod& pod) {
     if (!ids->second.gids.empty()) redirect.proxy_gids = ids->second.gids;
   }
   if (!pod.resolvers.empty()) redirect.resolvers = pod.resolvers;
+  apply_proxy(redirect, proxy, pod.facts);
   if (pod.annotations) apply_annotations(redirect, *pod.annotations);
   return redirect;
 }
@@ -168,7 +229,8 @@ Annotations known_annotations(const Json& object, const std::string& what) {
   Annotations annotations;
   if (object.is_null()) return annotations;
   if (!object.is_object()) throw Error(Code::invalid_config, what + " is not an object");
-  for (const char* key : {status_annotation, inject_annotation, templates_annotation}) {
+  for (const char* key :
+       {status_annotation, inject_annotation, templates_annotation, proxy_config_annotation}) {
     read_annotation(object, key, annotations);
   }
   for (const Setting& setting : settings()) {
@@ -194,7 +256,12 @@ Pod read_pod(const std::map<std::string, std::string>& args, const Json& network
 Decision decide(const PluginConfig& config, const Pod& pod, const Override& override) {
   Decision decision{.redirect = false, .reason = reason_to_pass(config, pod), .config = {}};
   if (!decision.reason.empty()) return decision;
-  decision.config = config_for(config, pod);
+  const Proxy proxy = read_proxy(pod);
+  if (!config.redirect_all && disables_envoy(proxy.env)) {
+    decision.reason = "DISABLE_ENVOY is true";
+    return decision;
+  }
+  decision.config = config_for(config, pod, proxy);
   if (override) override(decision.config);
   if (decision.config.mode == InterceptionMode::none) {
     decision.reason = "its interception mode is NONE";

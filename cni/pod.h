@@ -10,6 +10,7 @@
 
 #include "cni/config.h"
 #include "cni/json.h"
+#include "cni/pod_facts.h"
 #include "cni/settings.h"
 #include "rules/redirect.h"
 
@@ -30,6 +31,8 @@ struct Pod {
   // What is wrong with what it says. Fatal to a pod whose queries to its own resolvers are
   // captured, to no other.
   std::string resolvers_problem = {};
+  // Where the whole Pod is known.
+  std::optional<PodFacts> facts = {};
 
   bool in_kubernetes() const { return !name.empty() && !name_space.empty(); }
 };
@@ -51,7 +54,10 @@ struct Decision {
 // Sets what counts before everything else: the flags of a command line.
 using Override = std::function<void(RedirectConfig&)>;
 
-// The order of decisions is istio-cni's as far as annotations can tell. Throws Error with
+// The order of decisions is istio-cni's, as far as annotations can tell where they are all that is
+// known. What a redirected pod gets, from the least to the most important: the configuration, its
+// namespace's entry there, the runtime's resolvers, proxy.istio.io/config, the sidecar's container,
+// the other annotations, `override`. Throws Error with
 // Code::invalid_config for a pod that is to be redirected but whose annotations or whose network
 // configuration cannot be followed or contradict each other, and for a pod in Kubernetes whose
 // annotations are unknown; passes on what `override` throws.

@@ -3,23 +3,11 @@
 
 #include <string>
 
+#include "cni/object.h"
 #include "rules/error.h"
 
 namespace sluice::cni {
 namespace {
-
-const Json& member(const Json& object, const char* key) {
-  static const Json none;
-  if (!object.is_object()) return none;
-  const auto found = object.find(key);
-  return found == object.end() ? none : *found;
-}
-
-std::string string_or(const Json& value, const std::string& absent, const std::string& what) {
-  if (value.is_null()) return absent;
-  if (!value.is_string()) throw Error(what + " is not a string");
-  return value.get<std::string>();
-}
 
 std::vector<IpAddress> read_addresses(const Json& status) {
   std::vector<IpAddress> addresses;
@@ -46,6 +34,7 @@ PodObject read_pod_object(const Json& object) {
   read.pod.annotations = known_annotations(member(metadata, "annotations"), "metadata.annotations");
   read.pod.name = string_or(member(metadata, "name"), "pod", "metadata.name");
   read.pod.name_space = string_or(member(metadata, "namespace"), "default", "metadata.namespace");
+  read.pod.facts = read_pod_facts(object);
   read.addresses = read_addresses(member(object, "status"));
   return read;
 }

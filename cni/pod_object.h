@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A Pod object of the Kubernetes API (v1.Pod), as `kubectl get pod -o yaml` prints it.
+// A Pod object of the Kubernetes API (v1.Pod), as `kubectl get pod -o yaml` prints it. Its
+// containers say what annotations only hint at (cni/pod_facts.h).
 #pragma once
 
 #include <vector>
