@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cni/settings.h"
+#include "rules/consistency.h"
 #include "rules/error.h"
 #include "rules/parse.h"
 
@@ -98,6 +99,7 @@ class Reader {
     read_key("plugin_log_level", level);
     read_key("logLevel", level);
     read_key("namespaces", [&](const Json& value) { read_namespaces(value); });
+    find_contradictions();
     find_unknown_keys();
     return std::move(config_);
   }
@@ -163,6 +165,18 @@ class Reader {
         throw Error(where + error.what());
       }
       config_.namespaces[entry.key()] = std::move(ids);
+    }
+  }
+
+  // Which resolvers there are is known for each pod alone.
+  void find_contradictions() {
+    if (!config_.problems.empty()) return;
+    RedirectConfig config = config_.defaults;
+    if (config.dns_capture == DnsCapture::resolvers) config.dns_capture = DnsCapture::all;
+    try {
+      refuse_contradictions(config);
+    } catch (const Error& error) {
+      config_.problems.emplace_back(error.what());
     }
   }
 

@@ -34,7 +34,8 @@ struct PluginConfig {
   LogLevel log_level = LogLevel::info;
 
   // What is wrong with the configuration, one sentence for each key, naming key and value. The
-  // key then has its default. Fatal to a pod that is redirected, to no other.
+  // key then has its default. If there is nothing, what contradicts itself in it. Fatal to a pod
+  // that is redirected, to no other.
   std::vector<std::string> problems;
   // Keys of ours that are not known, most likely misspelled.
   std::vector<std::string> unknown_keys;

@@ -194,6 +194,17 @@ TEST_CASE("config: what is wrong is one sentence for each key, naming key and va
   }
 }
 
+TEST_CASE("config: keys that contradict each other are told before a pod comes", "[config]") {
+  CHECK(problems(R"({"proxyPort": 5, "inboundCapturePort": 5})") ==
+        Texts{"proxyPort and inboundCapturePort are both 5"});
+  CHECK(problems(R"({"includeOwnerGroups": "1", "excludeOwnerGroups": "2"})").size() == 1);
+  // The runtime may know them.
+  CHECK(problems(R"({"dnsCapture": "resolvers"})").empty());
+  CHECK(problems(R"({"dnsCapture": "resolvers", "dnsPort": 15001})").size() == 1);
+  // Not beside mistakes that may be the cause.
+  CHECK(problems(R"({"proxyPort": 15006, "inboundCapturePort": 0})").size() == 1);
+}
+
 TEST_CASE("config: a key that is wrong keeps its default, the others count", "[config]") {
   const PluginConfig config = read_plugin_config(Json::parse(
       R"({"proxyPort": 0, "proxyUid": "x", "layout": "x", "inboundCapturePort": 5,
