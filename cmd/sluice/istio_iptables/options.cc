@@ -39,8 +39,8 @@ void set(Options& options, const Flag& flag, std::string_view value, const std::
 
 void read_environment(Options& options) {
   for (const Flag& flag : flags()) {
-    for (const char* variable : flag.variables) {
-      const char* value = variable == nullptr ? nullptr : std::getenv(variable);
+    for (const std::string& variable : variables_of(flag)) {
+      const char* value = std::getenv(variable.c_str());
       if (value != nullptr) set(options, flag, value, variable);
     }
   }
@@ -78,7 +78,7 @@ class CommandLine {
     const std::string name = "--" + std::string(flag->name);
     if (equals != std::string_view::npos)
       return set(options_, *flag, text.substr(equals + 1), name);
-    set(options_, *flag, flag->boolean ? "true" : next_value(name), name);
+    set(options_, *flag, flag->type == FlagType::boolean ? "true" : next_value(name), name);
   }
 
   // "-np15001" is "-n -p 15001".
@@ -94,7 +94,7 @@ class CommandLine {
       if (rest.size() > 1 && rest.front() == '=') {
         return set(options_, *flag, rest.substr(1), name);
       }
-      if (!flag->boolean) {
+      if (flag->type != FlagType::boolean) {
         return set(options_, *flag, rest.empty() ? next_value(name) : rest, name);
       }
       set(options_, *flag, "true", name);
@@ -169,8 +169,8 @@ std::string usage() {
     std::string names;
     if (flag.letter != '\0') names = std::string("-") + flag.letter + ", ";
     if (!flag.name.empty()) names += "--" + std::string(flag.name);
-    for (const char* variable : flag.variables) {
-      if (variable != nullptr) names += (names.empty() ? "$" : ", $") + std::string(variable);
+    for (const std::string& variable : variables_of(flag)) {
+      names += (names.empty() ? "$" : ", $") + variable;
     }
     text += "  " + names + "\n      " + flag.help + "\n";
   }

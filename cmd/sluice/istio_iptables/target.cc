@@ -111,7 +111,7 @@ std::optional<std::string> why_unfit(const PodView& pod, const IpAddress& addres
   if (const int* errnum = std::get_if<int>(&source)) {
     return "no route to " + name + ": " + std::generic_category().message(*errnum);
   }
-  const IpAddress& from = std::get<IpAddress>(source);
+  const auto& from = std::get<IpAddress>(source);
   if (from == address) return name + " is an address of the pod";
   for (const Link& link : pod.links) {
     const bool leaves_by =

@@ -222,7 +222,7 @@ class Validation {
 }  // namespace
 
 std::string to_string(const TestResult& result) {
-  const std::string name = "validation: " + result.name + ": ";
+  std::string name = "validation: " + result.name + ": ";
   const std::string detail = result.detail.empty() ? "" : ": " + result.detail;
   switch (result.verdict) {
     case Verdict::ok:
