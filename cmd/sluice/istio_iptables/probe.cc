@@ -63,18 +63,17 @@ std::string_view take_word(std::string_view& line) {
 
 // The port of "0100007F:3A9E", 0 if it has none.
 std::uint16_t port_of(std::string_view address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos) return 0;
+  const std::string_view text = address.substr(colon + 1);
   std::uint16_t port = 0;
-  const std::string_view text =
-      address.substr(std::min(address.rfind(':'), address.size() - 1) + 1);
   std::from_chars(text.begin(), text.end(), port, 16);
   return port;
 }
 
-// Whether a connected socket of this namespace has these ports, proc(5) /proc/net/tcp. The table
-// tells of sockets of all users and of those that nobody has accepted yet.
+// Whether a socket of this namespace that is or was connected has these ports, proc(5)
+// /proc/net/tcp. The table tells of sockets of all users and of those that nobody has accepted yet.
 bool is_connected(std::uint16_t local_port, std::uint16_t remote_port) {
-  constexpr std::string_view established = "01";
-  constexpr std::string_view close_wait = "08";
   for (const char* name : {"tcp", "tcp6"}) {
     const std::string file = kernel::read_proc_net(name);
     for (std::string_view text = file; !text.empty();) {
@@ -84,11 +83,9 @@ bool is_connected(std::uint16_t local_port, std::uint16_t remote_port) {
       const std::string_view local = take_word(line);
       const std::string_view remote = take_word(line);
       const std::string_view state = take_word(line);
-      if (local.empty() || remote.empty()) continue;
-      if (port_of(local) == local_port && port_of(remote) == remote_port &&
-          (state == established || state == close_wait)) {
-        return true;
-      }
+      // TCP_SYN_SENT, TCP_SYN_RECV: linux/tcp.h. One that listens has no remote port.
+      const bool opening = state == "02" || state == "03";
+      if (!opening && port_of(local) == local_port && port_of(remote) == remote_port) return true;
     }
   }
   return false;
@@ -106,11 +103,11 @@ class StreamProbe {
         .at = {.address = transparent_ ? any_address(family) : localhost(family), .port = port_},
         .transparent = transparent_};
     Opened opened = open_listener(options);
-    const int* errnum = std::get_if<int>(&opened);
-    if (errnum != nullptr && (*errnum != EADDRINUSE || transparent_)) {
-      return no_listener(options.at, *errnum);
+    if (const int* errnum = std::get_if<int>(&opened)) {
+      if (*errnum != EADDRINUSE || !reserve_destination()) return no_listener(options.at, *errnum);
+    } else {
+      listener_ = std::get<Fd>(std::move(opened));
     }
-    if (errnum == nullptr) listener_ = std::get<Fd>(std::move(opened));
     const Clock::time_point deadline = Clock::now() + timeout;
     do {
       if (attempt(std::min(deadline, Clock::now() + attempt_limit))) return arrived();
@@ -125,6 +122,16 @@ class StreamProbe {
     if (listener_) return {};
     return {.detail = "another program listens on port " + std::to_string(port_) +
                       "; seen in /proc/net/tcp"};
+  }
+
+  // A connection that TPROXY delivered to another program is told from one that went straight to
+  // its destination only if nobody listens there.
+  bool reserve_destination() {
+    if (!transparent_) return true;
+    Opened opened = open_listener({.at = connection_.to, .reserve = true});
+    Fd* socket = std::get_if<Fd>(&opened);
+    if (socket != nullptr) reserved_ = std::move(*socket);
+    return socket != nullptr;
   }
 
   bool attempt(Clock::time_point deadline) {
@@ -169,7 +176,9 @@ class StreamProbe {
 
   bool seen_elsewhere(const Fd& client) {
     const std::optional<Endpoint> local = local_endpoint(client);
-    if (local && is_connected(port_, local->port)) return true;
+    // TPROXY leaves the destination as it is.
+    const std::uint16_t port = transparent_ ? connection_.to.port : port_;
+    if (local && is_connected(port, local->port)) return true;
     return fails("another program accepted it");
   }
 
@@ -177,6 +186,7 @@ class StreamProbe {
   std::uint16_t port_;
   bool transparent_;
   Fd listener_;
+  Fd reserved_;
   std::string reason_;
   bool not_permitted_ = false;
 };

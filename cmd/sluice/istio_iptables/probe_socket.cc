@@ -121,7 +121,7 @@ Opened open_listener(const ListenerOptions& options) {
       (options.transparent &&
        !set_option(socket, level, ipv6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1)) ||
       !bind_to(socket, options.at) ||
-      (options.type == SOCK_STREAM && listen(socket.get(), backlog) != 0)) {
+      (options.type == SOCK_STREAM && !options.reserve && listen(socket.get(), backlog) != 0)) {
     return errno;
   }
   return socket;

@@ -42,6 +42,7 @@ struct ListenerOptions {
   Endpoint at = {};
   int type = SOCK_STREAM;
   bool transparent = false;  // takes connections to any address, ip(7) IP_TRANSPARENT
+  bool reserve = false;      // only keeps others from listening there
 };
 
 Opened open_listener(const ListenerOptions& options);
