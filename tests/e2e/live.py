@@ -49,7 +49,7 @@ class Server:
 
 def sidecar(hosts: Sequence[str] = ANY) -> Server:
     """All that a sidecar listens on."""
-    return Server("sidecar", SIDECAR, (15001, 15006, 15008, 15053), (15053,), hosts,
+    return Server("sidecar", SIDECAR, (15001, 15006, 15008, 15053, 15054), (15053, 15054), hosts,
                   transparent=True)
 
 

@@ -13,6 +13,7 @@ NETNS_DIRECTORY = "/run/netns"
 IP_TIMEOUT_SECONDS = 20
 POD_MAC = "0a:77:00:00:00:02"
 PEER_MAC = "0a:77:00:00:00:01"
+GUEST_MAC = "0a:78:00:00:00:02"
 
 _numbers = itertools.count(1)
 
@@ -150,7 +151,7 @@ class Pod:
             wires += [
                 f"netns add {guest}",
                 f"link add name {self.guest_ifname} netns {pod}"
-                f" type veth peer name eth0 netns {guest}",
+                f" type veth peer name eth0 address {GUEST_MAC} netns {guest}",
             ]
         _ip(wires)
         _ip(self._peer_commands(), "-n", peer)
@@ -167,7 +168,10 @@ class Pod:
                          for outside in (family.outside, family.outside_apart, family.resolver,
                                          family.other_resolver)]
             if self.guest:
-                commands.append(f"route add {family.guest}/{_host_prefix(family)} via {family.pod}")
+                commands += [
+                    f"route add {family.guest}/{_host_prefix(family)} via {family.pod}",
+                    f"neigh add {family.pod} lladdr {POD_MAC} dev {self.host_ifname}",
+                ]
         return commands
 
     def _pod_commands(self) -> list[str]:
@@ -179,6 +183,11 @@ class Pod:
             commands.append(f"route add {family.default_route} via {family.peer}")
             if self.guest:
                 commands.append(_address(family.guest_gateway, family.prefix, self.guest_ifname))
+                # Without link-local addresses nobody is asked on behalf of others.
+                commands += [
+                    f"neigh add {family.peer} lladdr {PEER_MAC} dev {self.ifname}",
+                    f"neigh add {family.guest} lladdr {GUEST_MAC} dev {self.guest_ifname}",
+                ]
         return commands
 
     def _guest_commands(self) -> list[str]:
