@@ -121,7 +121,7 @@ class DnsTest(ScenarioCase):
         pod = self.pod()
         before = self.sluice("read", pod)
         done = subprocess.run([cli_path(), "apply", "--netns", pod.netns, "--dns-capture",
-                               "resolvers"], text=True, capture_output=True, check=False)
+                               "resolvers"], text=True, capture_output=True, timeout=20, check=False)
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertIn("resolvers", done.stderr)
         self.assertEqual(before, self.sluice("read", pod))

@@ -266,7 +266,8 @@ def _bind(made: socket.socket, connection: Connection) -> None:
 
 
 def _word(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
+    # A datagram that a rule rejects on its way out is not permitted.
+    if isinstance(error, (ConnectionRefusedError, PermissionError)):
         return "refused"
     if isinstance(error, ConnectionResetError):
         return "reset"

@@ -20,6 +20,7 @@ _NETLINK_NETFILTER = 12
 _CTNETLINK_DELETE = 0x0102  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE
 _NLM_F_REQUEST_ACK = 0x5
 _NLMSG_ERROR = 2
+_NETLINK_SECONDS = 5
 
 
 class Namespace:
@@ -40,10 +41,11 @@ class Namespace:
         finally:
             _setns(_own)
 
-    def socket(self, family: int, kind: int, uid: int = 0, gid: int = 0) -> socket.socket:
+    def socket(self, family: int, kind: int, uid: int = 0, gid: int = 0,
+               protocol: int = 0) -> socket.socket:
         """A non-blocking socket of that user."""
         with self.entered(), owned_by(uid, gid):
-            made = socket.socket(family, kind)
+            made = socket.socket(family, kind, protocol)
         made.setblocking(False)
         return made
 
@@ -56,6 +58,7 @@ class Namespace:
         """Empties connection tracking: no flow keeps the fate that older rules gave it."""
         with self.entered():
             netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+        netlink.settimeout(_NETLINK_SECONDS)
         with netlink:
             netlink.send(struct.pack("=IHHIIBBH", 20, _CTNETLINK_DELETE, _NLM_F_REQUEST_ACK,
                                      1, 0, socket.AF_UNSPEC, 0, 0))

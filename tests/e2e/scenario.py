@@ -22,7 +22,7 @@ SLUICE = "sluice"
 LAYOUTS = (ISTIO, SLUICE)
 COMMAND_SECONDS = 20
 
-Settings = Mapping[str, str]
+Settings = Mapping[str, Union[str, bool]]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ class Scenario:
 
 def flags(settings: Settings) -> list[str]:
     """Keys of the network configuration as flags: dnsCapture is --dns-capture."""
-    return [part for key, value in settings.items() for part in (
-        "--" + re.sub("([A-Z])", lambda upper: "-" + upper[0].lower(), key), value)]
+    named = [("--" + re.sub("([A-Z])", lambda upper: "-" + upper[0].lower(), key), value)
+             for key, value in settings.items() if value is not False]
+    return [part for flag, value in named for part in ([flag] if value is True else [flag, value])]
 
 
 class ScenarioCase(unittest.TestCase):
