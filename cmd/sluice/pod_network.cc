@@ -10,6 +10,8 @@ namespace sluice::cmd {
 PodNetwork network_of(PodNamespace& pod, const std::vector<IpAddress>& known) {
   PodNetwork network{.addresses = known};
   for (const Link& link : pod.links()) {
+    // ::6/128 on lo is what an earlier run put there, not an address of the pod.
+    if (link.loopback) continue;
     network.addresses.insert(network.addresses.end(), link.addresses.begin(), link.addresses.end());
   }
   network.ipv6_on_loopback = pod.loopback_has_ipv6();

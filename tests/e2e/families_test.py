@@ -11,8 +11,8 @@ from tests.e2e.cases import PodCase
 from tests.e2e.live import LivePod
 from tests.e2e.pod import V4, V6, Family
 from tests.e2e.rows import Row, row
-from tests.e2e.scenario import MODES, TPROXY
-from tests.e2e.traffic import (APP, CLIENT, SIDECAR, captured_dns, captured_inbound,
+from tests.e2e.scenario import MODES, TPROXY, ScenarioCase
+from tests.e2e.traffic import (APP, CLIENT, SIDECAR, Connection, captured_dns, captured_inbound,
                                captured_outbound)
 
 REDIRECTED = "redirected"
@@ -120,6 +120,17 @@ class PassthroughAddressTest(PodCase):
         pod = self.redirected_pod(cni.injected(), {"ipv6": "always"})
         self.succeeds(cni.add(pod, cni.injected(), {"ipv6": "never"}))
         self.assertNotIn(V6.passthrough, loopback_addresses(pod))
+
+
+class CommandLineTest(ScenarioCase):
+    """`sluice apply` asks the namespace for the pod's addresses."""
+
+    def test_what_it_wrote_itself_is_no_address_of_the_pod(self):
+        pod = self.redirected(["--ipv6", "always"])
+        self.assertIn(V6.passthrough, loopback_addresses(pod))
+        for policy, lands in (("auto", "outside:80"), ("block", "refused")):
+            self.sluice("apply", pod, "--ipv6", policy)
+            self.assertEqual(lands, str(pod.land(Connection(APP, V6.outside, 80))))
 
 
 class PolicyRouteTest(PodCase):
