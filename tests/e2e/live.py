@@ -18,7 +18,7 @@ from tests.e2e.namespace import Namespace, owned_by
 from tests.e2e.pod import BOTH, V4, V6, Family, Pod, endpoint
 from tests.e2e.traffic import APP, CLIENT, GUEST, SIDECAR, Caller, Connection, Landing
 
-# How long a connection may take before it is said to have timed out. Far more than it needs, far
+# How long nothing may happen before a connection is said to have timed out. Far more than it needs, far
 # less than the second after which TCP tries again.
 PATIENCE_SECONDS = 0.7
 
@@ -55,8 +55,8 @@ def sidecar(hosts: Sequence[str] = ANY) -> Server:
 
 SERVERS = (
     sidecar(),
-    Server("app", APP, APP_PORTS, UDP_PORTS[1:]),
     Server("local resolver", RESOLVER, (53,), (53,), (V4.local_resolver, V6.local_resolver)),
+    Server("app", APP, APP_PORTS, UDP_PORTS),
     Server("outside", CLIENT, OUTSIDE_PORTS, UDP_PORTS),
     Server("guest", GUEST, APP_PORTS, UDP_PORTS),
 )
@@ -142,7 +142,9 @@ class LivePod(Pod):
             for number, _ in events:
                 if number in self._ready:
                     self._ready[number]()
-            if not events and time.monotonic() >= deadline:
+            if events:
+                deadline = time.monotonic() + PATIENCE_SECONDS
+            elif time.monotonic() >= deadline:
                 return
 
     def _watch(self, watched: socket.socket, ready: Callable[[], None]) -> None:
