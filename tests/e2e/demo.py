@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Mapping
 
 from tests.e2e import cni, rows
 from tests.e2e.live import LivePod
@@ -45,10 +45,11 @@ class Story:
             lines.append((title, landed, verdict, row.why))
         _print_columns(lines)
 
-    def plugin(self, name: str, call: PluginCall, pod: Pod) -> None:
+    def plugin(self, name: str, call: PluginCall, pod: Pod,
+               annotations: Mapping[str, str] = rows.ANNOTATIONS) -> None:
         """Calls the plugin and says how it went."""
         started = time.perf_counter()
-        outcome = call(pod, rows.ANNOTATIONS, rows.CONFIG)
+        outcome = call(pod, annotations, rows.CONFIG)
         milliseconds = (time.perf_counter() - started) * 1000
         if outcome.rc == 0:
             print(f"{name}: ok, {milliseconds:.1f} ms with the start of the process")
@@ -100,6 +101,13 @@ def tell(story: Story, pod: LivePod) -> None:
     story.plugin("DEL", cni.delete, pod)
 
     story.chapter("After DEL: direct again")
+    story.table(pod, control)
+
+    story.chapter("The same pod with TPROXY and DNS capture, in Istio's order of rules")
+    story.plugin("ADD", cni.add, pod, rows.TPROXY_ANNOTATIONS)
+    for family in FAMILIES:
+        story.table(pod, rows.tproxy_rows(family))
+    story.plugin("DEL", cni.delete, pod, rows.TPROXY_ANNOTATIONS)
     story.table(pod, control)
 
 

@@ -6,7 +6,8 @@ from typing import Optional
 
 from tests.e2e import cni, traffic
 from tests.e2e.pod import Family, V4, V6
-from tests.e2e.traffic import APP, CLIENT, SIDECAR, SIDECAR_GROUP, SIDECAR_USER, Caller, Connection, Landing
+from tests.e2e.traffic import (APP, CLIENT, SIDECAR, SIDECAR_GROUP, SIDECAR_ROOT, SIDECAR_USER,
+                               Caller, Connection, Landing)
 
 # The pod the rows are about: everything captured, with an exclusion of each kind.
 ANNOTATIONS = cni.injected(
@@ -15,6 +16,9 @@ ANNOTATIONS = cni.injected(
     excludeOutboundIPRanges=f"{V4.apart_range},{V6.apart_range}",
 )
 CONFIG = {"ipv6": "always"}
+
+# The same pod when its sidecar is to keep the clients' addresses, and answers DNS.
+TPROXY_ANNOTATIONS = cni.injected({cni.MODE: "TPROXY", "sluice.dev/dns-capture": "all"})
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,24 @@ def loopback_rows(family: Family) -> list[Row]:
         row("the app to itself, loopback", APP, family.loopback, 8080, "app:8080"),
         row("the app to itself, own address", APP, pod, 8080, "app:8080"),
         row("the proxy to its own pod", SIDECAR, pod, 8080, traffic.captured_inbound(pod, 8080)),
+    ]
+
+
+def tproxy_rows(family: Family) -> list[Row]:
+    """The promises to a pod with TPROXY_ANNOTATIONS and CONFIG, where they are others."""
+    pod, outside, resolver = family.pod, family.outside, family.resolver
+    return [
+        row("inbound is captured, nothing is translated", CLIENT, pod, 8080,
+            traffic.captured_inbound(pod, 8080), seen=family.peer),
+        row("the proxy calls the app as the client", SIDECAR_ROOT, pod, 8080, "app:8080",
+            seen=family.peer, source=family.peer, mark=1337, transparent=True),
+        row("or as itself", SIDECAR_ROOT, pod, 8080, "app:8080", seen=family.passthrough,
+            source=family.passthrough),
+        row("outbound is redirected", APP, outside, 80, traffic.captured_outbound(outside, 80)),
+        row("a DNS query", APP, resolver, 53, traffic.captured_dns(resolver, "udp"),
+            protocol="udp"),
+        row("a DNS query over TCP", APP, resolver, 53, traffic.captured_dns(resolver, "tcp")),
+        row("the proxy's own query", SIDECAR_ROOT, resolver, 53, "outside:53", protocol="udp"),
     ]
 
 

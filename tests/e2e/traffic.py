@@ -41,8 +41,9 @@ class Connection:
     transparent: bool = False  # the source may be somebody else's address
 
     def title(self) -> str:
-        bound = f" from {self.source or ''}:{self.source_port or ''}" \
-            if self.source or self.source_port else ""
+        source = [part for part in (self.source, self.source_port and f"port {self.source_port}")
+                  if part]
+        bound = f" from {' '.join(source)}" if source else ""
         marked = f" mark {self.mark}" if self.mark else ""
         return f"{self.caller.name}{bound}{marked} -> " \
                f"{endpoint(self.address, self.port)}/{self.protocol}"

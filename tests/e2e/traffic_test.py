@@ -25,6 +25,12 @@ class RowsTest(PodCase):
     def test_rows_ipv6(self):
         self.every_row_holds(V6)
 
+    def test_tproxy_rows(self):
+        pod = self.redirected_pod(rows.TPROXY_ANNOTATIONS, rows.CONFIG)
+        for family in (V4, V6):
+            for row in rows.tproxy_rows(family):
+                self.holds(row, pod)
+
     def every_row_holds(self, family: Family) -> None:
         pod = self.redirected_pod(rows.ANNOTATIONS, rows.CONFIG)
         for row in rows.rows(family):
