@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "rules/ip.h"
+#include "rules/layout.h"
 #include "rules/redirect.h"
 
 namespace sluice {
@@ -28,8 +29,8 @@ class RandomConfig {
  public:
   explicit RandomConfig(std::uint64_t seed) : engine_(seed) {}
 
-  // Anything that the settings can ask for but mode NONE. Virtual interfaces come with something
-  // outbound to capture: ownership.h says why.
+  // Anything that the settings can ask for but mode NONE. Where virtual interfaces leave no jump
+  // behind they come with something outbound to capture: ownership.h says why.
   RedirectConfig next() {
     RedirectConfig config;
     const std::vector<std::string>& names = layout_names();
@@ -53,7 +54,9 @@ class RandomConfig {
     add_tproxy(config);
     add_dns(config);
     add_groups(config);
-    if (config.include_outbound_cidrs.all) config.virtual_interfaces = interfaces();
+    if (config.include_outbound_cidrs.all || config.layout->virtual_interfaces_in_full) {
+      config.virtual_interfaces = interfaces();
+    }
     config.exclude_inbound_cidrs = cidrs();
     config.exclude_outbound_for_uids = distinct<UidExclusion>(2, [&] { return uid_exclusion(); });
     config.drop_invalid = chance(30);

@@ -186,6 +186,11 @@ void append_destinations(TableBuilder& rules, const Source& source, const Interc
 void append_virtual(TableBuilder& rules, const Source& source, const Interceptor& to) {
   const std::vector<std::string> names = guest_interfaces(source);
   if (names.empty()) return;
+  append_excluded_ports(rules, source, virtual_chain);
+  if (captures_dns(source)) rules.append(virtual_chain, {.target = Jump{dns_chain}});
+  append_destinations(rules, source, to, virtual_chain);
+  // Where a family has nothing to capture there is no chain to jump to.
+  if (!rules.has_rules(virtual_chain)) return;
   for (const std::string& name : names) {
     rules.append(to.inbound_hook, {.in = Interface{.name = name}, .target = Jump{virtual_chain}});
     // filter sees what a guest sends to the pod at INPUT, what it sends elsewhere at FORWARD.
@@ -193,9 +198,6 @@ void append_virtual(TableBuilder& rules, const Source& source, const Interceptor
       rules.append("FORWARD", {.in = Interface{.name = name}, .target = Jump{virtual_chain}});
     }
   }
-  append_excluded_ports(rules, source, virtual_chain);
-  if (captures_dns(source)) rules.append(virtual_chain, {.target = Jump{dns_chain}});
-  append_destinations(rules, source, to, virtual_chain);
 }
 
 }  // namespace sluice::policy

@@ -49,6 +49,12 @@ void TableBuilder::append(const char* chain, Rule rule) {
   found->rules.push_back(std::move(rule));
 }
 
+bool TableBuilder::has_rules(const char* chain) const {
+  const Chain* found = find_chain(rules_, chain);
+  assert(found != nullptr);
+  return !found->rules.empty();
+}
+
 TableRules TableBuilder::build(std::initializer_list<std::string_view> optional) && {
   const auto unused = [&](const Chain& chain) {
     return chain.rules.empty() &&

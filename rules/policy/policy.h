@@ -48,8 +48,9 @@ class TableBuilder {
   TableBuilder(Table table, std::initializer_list<const char*> own_chains);
 
   Table table() const { return rules_.table; }
-  // `chain` must be declared.
+  // `chain` must be declared, here and below.
   void append(const char* chain, Rule rule);
+  bool has_rules(const char* chain) const;
   // Leaves out the chains of `optional` that got no rule.
   TableRules build(std::initializer_list<std::string_view> optional) &&;
 

@@ -111,6 +111,20 @@ TEST_CASE("property: a text of both families reads back as both", "[property]") 
   });
 }
 
+// The kernel refuses a table whose rules jump elsewhere.
+TEST_CASE("property: every jump leads to a chain of its table", "[property]") {
+  for_rulesets([](const Ruleset& ruleset, RandomConfig& /*random*/) {
+    for (const TableRules& table : ruleset.tables) {
+      for (const Chain& chain : table.chains) {
+        for (const Rule& rule : chain.rules) {
+          const Jump* jump = std::get_if<Jump>(&rule.target);
+          if (jump != nullptr) CHECK(find_chain(table, jump->chain) != nullptr);
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("property: all that is written is recognized as ours", "[property]") {
   for_rulesets([](const Ruleset& ruleset, RandomConfig& /*random*/) {
     CHECK(owned(ruleset) == without_empty_builtin_chains(ruleset));
