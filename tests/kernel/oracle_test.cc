@@ -5,7 +5,9 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,20 +41,45 @@ Ruleset read_family(TestNetns& netns, Family family) {
   return {};
 }
 
+// iptables-save prints a namespace's tables in the order of their creation.
+std::string with_sorted_tables(const std::string& dump) {
+  const std::string_view last = "COMMIT\n";
+  std::vector<std::string> tables;
+  for (std::size_t begin = 0; begin < dump.size();) {
+    const std::size_t end = dump.find(last, begin);
+    REQUIRE(end != std::string::npos);
+    tables.push_back(dump.substr(begin, end + last.size() - begin));
+    begin = end + last.size();
+  }
+  std::sort(tables.begin(), tables.end());
+  return std::accumulate(tables.begin(), tables.end(), std::string());
+}
+
+// iptables-restore takes 255 words, four of which are its own; the kernel takes longer rules.
+bool vendor_reads(const Ruleset& ruleset) {
+  constexpr std::ptrdiff_t longest = 251;
+  const std::string too_long = filter_lines(to_save(ruleset), [](const std::string& line) {
+    return std::count(line.begin(), line.end(), ' ') + 1 > longest;
+  });
+  return too_long.empty();
+}
+
 // What the vendor's program makes of our text in a namespace of its own.
 std::string restored(const Ruleset& ruleset, const std::vector<std::string>& options) {
   const TestNetns netns;
   netns.restore(ruleset.family, to_restore(ruleset), options);
-  return netns.save(ruleset.family);
+  return with_sorted_tables(netns.save(ruleset.family));
 }
 
 void compare_with_vendor(const Ruleset& wanted, bool in_kernel_order) {
   TestNetns netns;
   CHECK(netns.backend().apply({.rulesets = {wanted}}).empty());
-  const std::string live = netns.save(wanted.family);
-  CHECK(difference(live, restored(wanted, {})) == nothing);
-  CHECK(difference(live, restored(wanted, {"--noflush"})) == nothing);
-  if (in_kernel_order) CHECK(difference(live, to_save(wanted)) == nothing);
+  const std::string live = with_sorted_tables(netns.save(wanted.family));
+  if (vendor_reads(wanted)) {
+    CHECK(difference(live, restored(wanted, {})) == nothing);
+    CHECK(difference(live, restored(wanted, {"--noflush"})) == nothing);
+  }
+  if (in_kernel_order) CHECK(difference(live, with_sorted_tables(to_save(wanted))) == nothing);
 
   const std::string dump = netns.must({vendor_tool(wanted.family, "-save")});
   const std::vector<Ruleset> parsed = parse_save(dump, wanted.family);
@@ -89,7 +116,7 @@ std::vector<std::uint8_t> entries_in(const TestNetns& netns, Family family, Tabl
 
 TEST_CASE("what is applied is what iptables-restore makes of the printed rules") {
   const std::vector<NamedConfig> configs = golden_configs();
-  REQUIRE(configs.size() >= 15);
+  REQUIRE(configs.size() >= 120);
   for (const auto& [name, config] : configs) {
     const bool in_kernel_order = config.layout->name == "istio";
     INFO(name);
