@@ -15,7 +15,7 @@ BOTH = (*ALL, "--dual-stack")
 DNS_FLAGS = ("--redirect-dns", "--capture-all-dns")
 DNS = (*BOTH, *DNS_FLAGS)
 TPROXY = (*BOTH, "-m", "TPROXY")
-VALIDATE = ("--run-validation", "--skip-rule-apply", "--probe-timeout", "400ms")
+VALIDATE = ("--run-validation", "--skip-rule-apply")
 INVALID = 126
 NO_SETUID = "skipped: needs CAP_SETUID and CAP_SETGID to send as another user than the sidecar"
 
@@ -111,8 +111,10 @@ class ApplyTest(PodCase):
 
 
 class ValidationCase(PodCase):
+    patience = "10s"  # only what fails takes as long
+
     def result(self, pod: Pod, *arguments: str, become: Sequence[str] = (), **options) -> tuple[int, list[str]]:
-        result = run_in(pod, *arguments, *VALIDATE, become=become, **options)
+        result = run_in(pod, *VALIDATE, "--probe-timeout", self.patience, *arguments, become=become, **options)
         lines = result.out.splitlines()
         for line in lines:
             self.assertTrue(line.startswith("validation: "), result)
@@ -170,7 +172,8 @@ class ValidTest(ValidationCase):
         self.assertEqual(run_in(pod, *arguments, etc=etc).rc, 0)
         self.assertEqual(self.result(pod, *arguments, etc=etc)[1][2:], ["DNS over UDP IPv4: ok",
                                                                         "DNS over TCP IPv4: ok"])
-        rc, lines = self.result(pod, *arguments, etc={"resolv.conf": "nameserver 10.96.0.11\n"})
+        rc, lines = self.result(pod, *arguments, "--probe-timeout=700ms",
+                                etc={"resolv.conf": "nameserver 10.96.0.11\n"})
         self.assertEqual(rc, INVALID)
         self.assertIn("10.96.0.11:53", lines[2])
 
@@ -248,20 +251,22 @@ class ValidTest(ValidationCase):
         for line in lines[1], lines[5]:
             self.assertRegex(line, "TPROXY IPv.: ok: another program listens on port 15006")
         tool(pod, "iptables-legacy", "-t", "mangle", "-F", "ISTIO_TPROXY")
-        rc, lines = self.result(pod, *TPROXY)
+        rc, lines = self.result(pod, *TPROXY, "--probe-timeout=700ms")
         self.assertEqual((rc, lines[5].split(":")[1]), (INVALID, " ok"))
         self.assertIn("TPROXY IPv4: failed", lines[1])
 
 
 class InvalidTest(ValidationCase):
+    patience = "700ms"
+
     def test_without_rules(self):
         pod = self.enterContext(Pod())
         rc, lines = self.result(pod, *BOTH)
         self.assertEqual(rc, INVALID)
         self.assertEqual(lines[0], "inbound IPv4: failed: connection to 127.0.0.6:15002 did not arrive at port 15006 "
-                                   "within 400 ms (Connection refused)")
+                                   "within 700 ms (Connection refused)")
         self.assertRegex(lines[1], r"^outbound IPv4: failed: connection to 192\.0\.2\.1:15002 did not arrive at port "
-                                   "15001 within 400 ms")
+                                   "15001 within 700 ms")
         self.assertRegex(lines[2], r"^inbound IPv6: failed: connection to \[::6\]:15002 did not arrive")
         self.assertRegex(lines[3], r"^outbound IPv6: failed: connection to \[2001:db8::1\]:15002 did not arrive")
         self.assertEqual(self.result(pod, *BOTH, become=SIDECAR)[0], INVALID)
