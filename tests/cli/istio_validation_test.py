@@ -154,6 +154,13 @@ class ValidTest(ValidationCase):
         self.assertEqual((rc, lines[:2]), (0, ["inbound IPv4: ok", "outbound IPv4: ok"]))
         self.assertRegex(lines[2], "^IPv6: nothing to test: .*dual stack")
 
+    def test_the_address_on_lo_is_none_of_the_pods(self):
+        pod = self.applied(*BOTH)
+        self.assertEqual(len(self.result(pod, *BOTH)[1]), 4)
+        rc, lines = self.result(pod, *ALL)
+        self.assertEqual((rc, lines[0]), (0, "inbound IPv4: ok"))
+        self.assertRegex(lines[2], "^IPv6: nothing to test: .*dual stack")
+
     def applied_with_leak(self) -> Pod:
         pod = self.enterContext(Pod())
         self.assertEqual(run_in(pod, *ALL).rc, 0)

@@ -100,6 +100,7 @@ class Validation {
     }
     PodNetwork network;
     for (const Link& link : pod_.links) {
+      if (link.loopback) continue;  // ::6 is there, and says nothing of the pod
       network.addresses.insert(network.addresses.end(), link.addresses.begin(),
                                link.addresses.end());
     }
