@@ -65,8 +65,8 @@ HookPositions unmarked_rules(const TableRules& table, const TableRules* written,
     if (!ours.output.empty()) out_anchors.push_back(ours.output.front());
   }
   const InterfaceRuns runs =
-      interface_runs({.chain = *in, .anchors = in_anchors}, {.chain = *out, .anchors = out_anchors},
-                     written, wanted);
+      interface_runs(table, {.chain = *in, .anchors = in_anchors},
+                     {.chain = *out, .anchors = out_anchors}, written, wanted);
   add_all(ours.prerouting, runs.prerouting);
   add_all(ours.output, runs.output);
   return ours;

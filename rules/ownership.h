@@ -9,8 +9,10 @@
 //    happens to stand before it. In doubt a rule is ours: one of ours left behind opens the pod;
 //    The same holds in mangle, where the mode TPROXY writes them;
 //  - in nat's PREROUTING, the RETURN rules of virtual interfaces behind their jumps. Where nothing
-//    outbound is captured there is no jump, and only who wants just these rules knows them: DEL
-//    leaves them behind, where they do nothing any more;
+//  is
+//    captured by its address there are no jumps: who wants just these rules knows them; to
+//    everybody else all that stands right before our jump is ours, unless the same configuration
+//    without virtual interfaces is wanted;
 //  - in mangle, the rules of mode TPROXY around its mark, which our own chains name;
 //  - reports (NFLOG) whose text begins with ours;
 //  - ::6/128 on lo, which nothing but a sidecar's passthrough uses.

@@ -152,6 +152,24 @@ void add_virtual_returns(const Chain& prerouting, Positions& positions) {
   }
 }
 
+// Whether rules of virtual interfaces would stand without a jump: nothing is captured by its
+// address.
+bool leaves_virtual_unmarked(const TableRules& nat) {
+  const Chain* output = find_chain(nat, "ISTIO_OUTPUT");
+  if (output == nullptr || output->rules.empty()) return false;  // not a layout's
+  return std::none_of(output->rules.begin(), output->rules.end(), [](const Rule& rule) {
+    const Jump* jump = std::get_if<Jump>(&rule.target);
+    return jump != nullptr && jump->chain == "ISTIO_REDIRECT" && rule.matches.empty();
+  });
+}
+
+// What PREROUTING lets pass right before our jump, or at its end if there is none.
+void add_unmarked_returns(const AnchoredChain& in, Positions& positions) {
+  const std::optional<Anchor> anchor = find_anchor(in, nullptr);
+  const std::size_t end = anchor ? anchor->position : in.chain.rules.size();
+  add_range(positions, end, run_before(in.chain, end).size());
+}
+
 }  // namespace
 
 bool is_virtual_jump(const Rule& rule) {
@@ -159,14 +177,19 @@ bool is_virtual_jump(const Rule& rule) {
   return jump != nullptr && jump->chain == "ISTIO_REDIRECT" && rule.in && !rule.in->negated;
 }
 
-InterfaceRuns interface_runs(const AnchoredChain& prerouting, const AnchoredChain& output,
-                             const TableRules* written, const TableRules* wanted) {
+InterfaceRuns interface_runs(const TableRules& table, const AnchoredChain& prerouting,
+                             const AnchoredChain& output, const TableRules* written,
+                             const TableRules* wanted) {
   InterfaceRuns ours;
   add_virtual_returns(prerouting.chain, ours.prerouting);
-  // Where nothing outbound is captured there is no such jump; only who wants them knows them.
   const Interfaces asked = wanted_interfaces(wanted);
-  if (const Run run = matching_run(prerouting, asked); run.length == asked.size()) {
-    add_range(ours.prerouting, run.end, run.length);
+  const Run run_asked = matching_run(prerouting, asked);
+  const bool wants_none = wanted != nullptr && asked.empty() && leaves_virtual_unmarked(*wanted);
+  if (!asked.empty() && run_asked.length == asked.size()) {
+    add_range(ours.prerouting, run_asked.end, run_asked.length);
+  } else if (leaves_virtual_unmarked(table) && !wants_none) {
+    // Another configuration may have left them, and behind one of them a new rule sees nothing.
+    add_unmarked_returns(prerouting, ours.prerouting);
   }
   const std::optional<Anchor> anchor = find_anchor(output, nullptr);
   if (!anchor) return ours;

@@ -41,9 +41,10 @@ struct InterfaceRuns {
   Positions output;
 };
 
-// The rules `-i IF -j RETURN` and `-o IF -j RETURN` that are ours. `written` and `wanted` as in
-// owned_rules().
-InterfaceRuns interface_runs(const AnchoredChain& prerouting, const AnchoredChain& output,
-                             const TableRules* written, const TableRules* wanted);
+// The rules `-i IF -j RETURN` and `-o IF -j RETURN` that are ours in `table`, which has these two
+// chains. `written` and `wanted` as in owned_rules().
+InterfaceRuns interface_runs(const TableRules& table, const AnchoredChain& prerouting,
+                             const AnchoredChain& output, const TableRules* written,
+                             const TableRules* wanted);
 
 }  // namespace sluice

@@ -61,10 +61,8 @@ class TproxyRules {
     add_inbound({.in = lo,
                  .protocol = Protocol::tcp,
                  .matches = {Mark{.value = outbound_mark, .negated = true}}});
-    const bool guests =
-        source_.layout.virtual_interfaces_in_full && !guest_interfaces(source_).empty();
-    if (guests) {
-      // What comes back to a guest is not for this host.
+    if (source_.layout.virtual_interfaces_in_full) {
+      // What answers is not inbound, and what answers a guest is not even for this host.
       add_inbound({.protocol = Protocol::tcp,
                    .matches = {Conntrack{.direction = Conntrack::Direction::reply}}});
       for (const std::string& name : guest_interfaces(source_)) {

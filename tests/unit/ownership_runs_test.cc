@@ -102,15 +102,17 @@ TEST_CASE("ownership: what virtual interfaces' jumps leave is let pass by us", "
        "-A PREROUTING -d 10.0.0.0/8 -i vif0 -j ISTIO_REDIRECT", "-A PREROUTING -i vif1 -j RETURN",
        "-A PREROUTING -i vif0 -j RETURN", "-A PREROUTING -i eth9 -j RETURN",
        "-A PREROUTING -i eth1 -j RETURN", "-A PREROUTING -p tcp -j ISTIO_INBOUND",
-       "-A OUTPUT -o eth1 -j RETURN", "-A OUTPUT -j ISTIO_OUTPUT"},
+       "-A OUTPUT -o eth1 -j RETURN", "-A OUTPUT -j ISTIO_OUTPUT",
+       "-A ISTIO_OUTPUT -d 10.0.0.0/8 -j ISTIO_REDIRECT"},
       nat_chains);
   CHECK(owned_in(table, "PREROUTING") == Positions{1, 2, 3, 4, 6, 7});
   CHECK(owned_in(table, "OUTPUT") == Positions{0, 1});
 }
 
-// Istio's text for this case has no mark at all: only who wants it knows it.
-TEST_CASE("ownership: virtual interfaces without a jump are ours where they are wanted",
-          "[ownership]") {
+// Istio's text for this case has no mark at all. Who wants just these rules knows them; for
+// everybody else one of them that stayed would let the interface past whatever is written behind
+// it.
+TEST_CASE("ownership: virtual interfaces without a jump are told by their place", "[ownership]") {
   RedirectConfig config;
   config.virtual_interfaces = {"vif0", "vif1"};
   config.exclude_interfaces = {"eth1"};
@@ -122,12 +124,20 @@ TEST_CASE("ownership: virtual interfaces without a jump are ours where they are 
     const TableRules& nat = wanted.tables.front();
     CHECK(owns_exactly(nat, nat));
     CHECK(diff(Interception{.rulesets = {wanted}}, Interception{.rulesets = {wanted}}).empty());
-    const Positions known = inbound ? Positions{2, 3} : Positions{2};
-    CHECK(owned_in(nat, "PREROUTING") == known);
+    const Positions all = inbound ? Positions{0, 1, 2, 3} : Positions{0, 1, 2};
+    CHECK(owned_in(nat, "PREROUTING") == all);
     TableRules with_foreign = nat;
     Chain& prerouting = *find_chain(with_foreign, "PREROUTING");
     prerouting.rules.insert(prerouting.rules.begin(), prerouting.rules.front());
     CHECK(owns_exactly(with_foreign, nat));
+    // Another configuration takes what may be ours...
+    const TableRules other = redirect_ruleset({}, Family::ipv4).tables.front();
+    CHECK(owned_in(with_foreign, "PREROUTING", &other).size() == all.size() + 1);
+    // ...but the same one without virtual interfaces does not, for the sake of others' rules.
+    RedirectConfig without = config;
+    without.virtual_interfaces = {};
+    const TableRules same = redirect_ruleset(without, Family::ipv4).tables.front();
+    CHECK(owned_in(with_foreign, "PREROUTING", &same).size() == all.size() - 2);
     prerouting.rules.erase(prerouting.rules.begin() + 1, prerouting.rules.begin() + 3);
     CHECK_FALSE(owns_exactly(with_foreign, nat));
   }

@@ -240,9 +240,9 @@ TEST_CASE("ownership: in other tables only chains and jumps are ours", "[ownersh
 
 TEST_CASE("ownership: our part keeps family, policy and our chains whole", "[ownership]") {
   TableRules nat = table_with(
-      {"-A PREROUTING -i eth9 -j RETURN", "-A PREROUTING -p tcp -j ISTIO_INBOUND",
-       "-A OUTPUT -j ISTIO_OUTPUT", "-A OUTPUT -j DOCKER", "-A ISTIO_INBOUND -p tcp -j RETURN",
-       "-A ISTIO_OUTPUT -j DOCKER", "-A DOCKER -j RETURN"},
+      {"-A PREROUTING -i eth9 -j RETURN", "-A PREROUTING -p udp -j RETURN",
+       "-A PREROUTING -p tcp -j ISTIO_INBOUND", "-A OUTPUT -j ISTIO_OUTPUT", "-A OUTPUT -j DOCKER",
+       "-A ISTIO_INBOUND -p tcp -j RETURN", "-A ISTIO_OUTPUT -j DOCKER", "-A DOCKER -j RETURN"},
       {"DOCKER", "ISTIO_INBOUND", "ISTIO_OUTPUT", "ISTIO_DROP"});
   find_chain(nat, "OUTPUT")->policy = Policy::drop;
   Ruleset live = ruleset_with(nat, Family::ipv6);

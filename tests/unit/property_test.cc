@@ -79,13 +79,27 @@ std::vector<Rule> foreign_rules(const std::string& chain, RandomConfig& random) 
   return rules;
 }
 
+// Where nothing is captured by its address, what stands right before our rules in nat's PREROUTING
+// is ours (ownership.h): others' rules are then kept apart.
+bool takes_neighbours(const TableRules& table, const Chain& chain) {
+  const Chain* output = find_chain(table, "ISTIO_OUTPUT");
+  if (table.table != Table::nat || chain.name != "PREROUTING" || output == nullptr) return false;
+  return std::none_of(output->rules.begin(), output->rules.end(), [](const Rule& rule) {
+    return rule.target == Target(Jump{"ISTIO_REDIRECT"}) && rule.matches.empty();
+  });
+}
+
 // The rule set with foreign rules and a chain around ours.
 Ruleset surrounded(Ruleset ruleset, RandomConfig& random) {
   for (TableRules& table : ruleset.tables) {
     for (Chain& chain : table.chains) {
       if (!chain.policy) continue;
-      const std::vector<Rule> before = foreign_rules(chain.name, random);
-      const std::vector<Rule> after = foreign_rules(chain.name, random);
+      std::vector<Rule> before = foreign_rules(chain.name, random);
+      std::vector<Rule> after = foreign_rules(chain.name, random);
+      if (takes_neighbours(table, chain)) {
+        before.push_back({.protocol = Protocol::udp, .target = Accept{}});
+        after.push_back(before.back());
+      }
       chain.rules.insert(chain.rules.begin(), before.begin(), before.end());
       chain.rules.insert(chain.rules.end(), after.begin(), after.end());
     }
