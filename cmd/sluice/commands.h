@@ -16,6 +16,8 @@ namespace sluice::cmd {
 void add_rules_command(CLI::App& app, int& exit_status);
 // sluice apply | remove | read | check --netns PATH
 void add_netns_commands(CLI::App& app, int& exit_status);
+// sluice trace --netns PATH
+void add_trace_command(CLI::App& app);
 
 // sluice istio-iptables ARGUMENTS: reads its command line itself, as Istio's does. Returns the exit
 // status: 0, or 126 if validation failed. Throws Error.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// sluice: the command line. Prints, applies, removes, reads and checks a pod's rules.
+// sluice: the command line. Prints, applies, removes, reads, checks and traces a pod's rules.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -65,6 +65,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   sluice::cmd::add_rules_command(app, exit_status);
   sluice::cmd::add_netns_commands(app, exit_status);
+  sluice::cmd::add_trace_command(app);
   try {
     app.parse(split_empty_values(argc, argv));
   } catch (const CLI::Success& asked) {
@@ -73,7 +74,8 @@ int run(int argc, char** argv) {
     return fail(error.what());
   }
   if (app.get_subcommands().empty()) {
-    return fail("a subcommand is required: rules, apply, remove, read, check or istio-iptables");
+    return fail(
+        "a subcommand is required: rules, apply, remove, read, check, trace or istio-iptables");
   }
   return exit_status;
 }
