@@ -120,17 +120,20 @@ class Killed(Traced):
 
     def killed_adds(self, calls):
         """One pod for each place at which an ADD was killed, and one for the ADD that outlived them all."""
+        killed = 0
         for call in calls:
             for number in range(1, self.MOST):
                 pod = self.pod()
-                wrap = self.strace("-e", "trace=none", "-e", f"inject={call}:signal=SIGKILL:when={number}")
+                wrap = self.strace("-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
                 outcome = run("ADD", mesh_conf(pod, addresses=(V6,)), pod, wrap=wrap)
                 yield f"{call} number {number}", pod
                 if outcome.rc == 0:
                     break
                 self.assertEqual(outcome.rc, -signal.SIGKILL, outcome)
+                killed += 1
             else:
                 self.fail(f"ADD was still killed at {call} number {self.MOST}")
+        self.assertGreater(killed, 0, "no ADD was killed")
 
     def test_add_then_makes_it_whole(self):
         for place, pod in self.killed_adds(self.CHANGING):
