@@ -20,7 +20,11 @@ metadata:
   annotations:
     sidecar.istio.io/status: '{"containers":["istio-proxy"]}'
     traffic.sidecar.istio.io/excludeOutboundPorts: "5432"
-spec: {containers: [{name: app}]}
+spec:
+  containers:
+  - name: app
+  - name: istio-proxy
+    args: [proxy, sidecar]
 """
 
 OLD_LAYOUT = """\
@@ -103,11 +107,25 @@ class FlagsTest(CommandCase):
                                   ("--proxy-uid", "root", "root"),
                                   ("--layout", "istio-9", "istio-9"),
                                   ("--interception-mode", "tproxy", "tproxy"),
+                                  ("--tproxy-mark", "1338", "1338"),
+                                  ("--tproxy-table", "main", "main"),
+                                  ("--dns-capture", "some", "some"),
+                                  ("--dns-resolvers", "dns.example", "dns.example"),
+                                  ("--ipv4-loopback-cidr", "10.0.0.0/8", "10.0.0.0/8"),
+                                  ("--virtual-interfaces", "vnet+", "vnet+"),
+                                  ("--include-owner-groups", "staff", "staff"),
+                                  ("--exclude-outbound-for-uids", "udp::5;1000", "1000"),
+                                  ("--exclude-inbound-cidrs", "10.0.0.1", "10.0.0.1"),
                                   ("--format", "xml", "xml"),
                                   ("--family", "ipx", "ipx")):
             with self.subTest(flag=flag):
                 self.refuses("rules", flag, value, says=says)
                 self.refuses("rules", flag, value, says=flag)
+
+    def test_flags_that_contradict_each_other_are_named(self):
+        self.refuses("rules", "--dns-capture", "resolvers", says="dnsResolvers")
+        self.refuses("rules", "--proxy-port", "15006", says="inboundCapturePort")
+        self.refuses("rules", "--include-owner-groups", "1", "--exclude-owner-groups", "2", says="excludeOwnerGroups")
 
     def test_wrong_usage_is_one_line(self):
         self.refuses(says="subcommand")
@@ -163,6 +181,68 @@ class ManifestTest(CommandCase):
             with self.subTest(text=text[:40]):
                 self.refuses("rules", "-f", "-", text=text, says=says)
         self.refuses("rules", "-f", "/nonexistent/pod.yaml", says="/nonexistent/pod.yaml")
+
+
+class WholePodTest(CommandCase):
+    """What the containers of a manifest say."""
+
+    def pod(self, annotations=None, labels=None, spec=None, **sidecar) -> str:
+        spec = {"containers": [{"name": "app"}, {"name": "istio-proxy", **sidecar}], **(spec or {})}
+        metadata = {"name": "a", "labels": labels or {},
+                    "annotations": {"sidecar.istio.io/status": STATUS, **(annotations or {})}}
+        return json.dumps({"kind": "Pod", "metadata": metadata, "spec": spec})
+
+    def passes(self, says: str, **parts) -> None:
+        result = sluice("rules", "-f", "-", text=self.pod(**parts))
+        self.assertEqual((result.rc, result.out), (0, ""), result)
+        self.assertIn(says, result.err)
+
+    def test_who_is_passed(self):
+        self.passes("router", args=["proxy", "router"])
+        self.passes("DISABLE_ENVOY", env=[{"name": "DISABLE_ENVOY", "value": "true"}])
+        self.passes("istio-init", spec={"initContainers": [{"name": "istio-init"}]})
+        self.passes("no container istio-proxy", spec={"containers": [{"name": "app"}]})
+        self.passes("host's network", spec={"hostNetwork": True})
+        self.passes("label", labels={"sidecar.istio.io/inject": "false"})
+
+    def test_a_native_sidecar(self):
+        spec = {"containers": [{"name": "app"}],
+                "initContainers": [{"name": "istio-proxy", "restartPolicy": "Always",
+                                    "securityContext": {"runAsUser": 2000}}]}
+        self.assertIn("--uid-owner 2000", self.prints("rules", "-f", "-", text=self.pod(spec=spec)))
+
+    def test_the_user_of_the_sidecar_else_of_the_pod(self):
+        spec = {"securityContext": {"runAsUser": 5, "runAsGroup": 6}}
+        out = self.prints("rules", "-f", "-", text=self.pod(spec=spec, securityContext={"runAsUser": 7}))
+        self.assertIn("--uid-owner 7", out)
+        self.assertIn("--gid-owner 6", out)
+        text = self.pod(spec=spec, annotations={"sluice.dev/proxy-uid": "8"})
+        self.assertIn("--uid-owner 8", self.prints("rules", "-f", "-", text=text))
+        self.assertIn("--uid-owner 9", self.prints("rules", "-f", "-", "--proxy-uid", "9", text=text))
+
+    def test_the_environment_of_the_sidecar(self):
+        captured = "-p udp -m udp --dport 53 -j REDIRECT --to-ports 15053"
+        env = [{"name": "ISTIO_META_DNS_CAPTURE", "value": "true"}]
+        self.assertIn(captured, self.prints("rules", "-f", "-", text=self.pod(env=env)))
+        off = {"sluice.dev/dns-capture": "off"}
+        self.assertNotIn(captured, self.prints("rules", "-f", "-", text=self.pod(env=env, annotations=off)))
+        config = {"proxy.istio.io/config": "proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'false'}"}
+        self.assertIn(captured, self.prints("rules", "-f", "-", text=self.pod(env=env, annotations=config)))
+        self.assertNotIn(captured, self.prints("rules", "-f", "-", text=self.pod(annotations=config)))
+
+    def test_what_cannot_be_followed_is_refused_where_it_stands(self):
+        for name in ("ISTIO_META_DNS_CAPTURE", "ISTIO_DUAL_STACK", "INVALID_DROP", "ISTIO_OUTBOUND_OWNER_GROUPS"):
+            for entry in ({"value": "yes"}, {"valueFrom": {"configMapKeyRef": {"name": "x"}}}):
+                with self.subTest(name=name, entry=entry):
+                    self.refuses("rules", "-f", "-", text=self.pod(env=[{"name": name, **entry}]),
+                                 says=f'container "istio-proxy": env {name}: ')
+        self.refuses("rules", "-f", "-", text=self.pod(securityContext={"runAsUser": "x"}), says="runAsUser")
+
+    def test_flags_mend_what_would_be_refused(self):
+        text = self.pod(annotations={"sluice.dev/dns-capture": "resolvers"})
+        self.refuses("rules", "-f", "-", text=text, says="dnsResolvers")
+        out = self.prints("rules", "-f", "-", "--dns-resolvers", "10.96.0.10", text=text)
+        self.assertIn("-d 10.96.0.10/32", out)
 
 
 class RuntimeTest(CommandCase):

@@ -10,6 +10,8 @@ from tests.protocol.netconf import TRAFFIC, V4, V6, injected, mesh_conf
 from tests.protocol.runtime import run
 
 UID, GID, DUAL = "sluice.dev/proxy-uid", "sluice.dev/proxy-gid", "sluice.dev/dual-stack"
+VIRTUAL, KUBEVIRT = "istio.io/reroute-virtual-interfaces", TRAFFIC + "kubevirtInterfaces"
+EXCLUDED_UIDS, DNS = "sluice.dev/exclude-outbound-for-uids", "sluice.dev/dns-capture"
 PORT_LISTS = ("includeInboundPorts", "excludeInboundPorts", "includeOutboundPorts", "excludeOutboundPorts")
 RANGES = ("includeOutboundIPRanges", "excludeOutboundIPRanges")
 BAD_PORTS = (
@@ -24,7 +26,21 @@ BAD_CIDRS = (
 )  # fmt: skip
 BAD_INTERFACES = ("sixteen-bytes-xx", "eth0,", "eth0,,eth1", "eth 0", "eth0\n", "eth+", "a/b", "é", "$(reboot)", "*")
 BAD_IDS = ("4294967295", "-1", "x", "1337,", "1337,,1", "1.0", "0x1", "1337\n", "1-2", "*", "")
+BAD_GROUPS = ("4294967295", "-1", "staff", "5,", "5,,6", "1-2", "0x10", "5\n", "5,*")
+BAD_EXCLUSIONS = (
+    "1000", "tcp:443", "tcp:443:", "tcp:443:1000:5", ":443:1000", "TCP:443:1000", "sctp::5", "tcp:*:5", "tcp:443:*",
+    "*", "tcp:0:5", "tcp:443:root", "tcp:443:9-8", "::1-5,3", "tcp:1-5,3:9", "udp::5;", ";udp::5", "udp::5;;udp::6",
+    "udp::5\n", "::4294967295",
+)  # fmt: skip
 BAD = (
+    *((VIRTUAL, value) for value in BAD_INTERFACES),
+    *((KUBEVIRT, value) for value in BAD_INTERFACES),
+    *(("sluice.dev/exclude-inbound-cidrs", value) for value in (*BAD_CIDRS, "*")),
+    *(("sluice.dev/include-owner-groups", value) for value in BAD_GROUPS),
+    *(("sluice.dev/exclude-owner-groups", value) for value in (*BAD_GROUPS, "*")),
+    *((EXCLUDED_UIDS, value) for value in BAD_EXCLUSIONS),
+    *((DNS, value) for value in ("", "true", "ALL", "all,resolvers", " off")),
+    *((key, value) for key in ("sluice.dev/drop-invalid", "sluice.dev/log") for value in ("", "yes", "2", "true\n")),
     *((TRAFFIC + name, value) for name in PORT_LISTS for value in BAD_PORTS),
     *((TRAFFIC + name, "*") for name in PORT_LISTS[1:]),
     *((TRAFFIC + name, value) for name in RANGES for value in BAD_CIDRS),
@@ -86,6 +102,12 @@ class Refused(PluginCase):
                     key = TRAFFIC + "excludeInboundPorts"
                     self.assert_error(run("ADD", mesh_conf(pod, injected() | {key: value}), pod), 7, key)
 
+    def test_more_groups_than_a_rule_has_place_for(self):
+        pod = self.pod()
+        key, groups = "sluice.dev/include-owner-groups", ",".join(str(gid) for gid in range(65))
+        with self.unchanged(pod):
+            self.assert_error(run("ADD", mesh_conf(pod, injected() | {key: groups}), pod), 7, key, "64")
+
     def test_a_refusal_leaves_earlier_rules_alone(self):
         pod = self.pod()
         run("ADD", mesh_conf(pod), pod)
@@ -101,6 +123,37 @@ class Refused(PluginCase):
         self.assert_error(run("CHECK", document, pod), 7, key, "80,,90")
         self.assert_success_silent(run("DEL", document, pod))
         self.assert_not_redirected(pod)
+
+
+class Contradictions(PluginCase):
+    """Valid one by one, not together."""
+
+    CASES = (
+        ({DNS: "resolvers"}, {}, "dnsCapture"),
+        ({"sluice.dev/include-owner-groups": "5", "sluice.dev/exclude-owner-groups": "6"}, {}, "excludeOwnerGroups"),
+        ({"sluice.dev/include-owner-groups": ""}, {"excludeOwnerGroups": "6"}, "excludeOwnerGroups"),
+        ({DNS: "all"}, {"dnsPort": 15001}, "dnsPort"),
+        ({VIRTUAL: ",".join(f"v{i}" for i in range(100)),
+          TRAFFIC + "includeOutboundIPRanges": ",".join(f"10.0.{i}.0/24" for i in range(100))}, {},
+         "virtualInterfaces"),
+    )  # fmt: skip
+
+    def test_they_are_refused_by_name_with_nothing_changed(self):
+        pod = self.pod()
+        with self.unchanged(pod):
+            for annotations, keys, name in self.CASES:
+                with self.subTest(annotations=annotations, keys=keys):
+                    document = mesh_conf(pod, injected() | annotations, **keys)
+                    self.assert_error(run("ADD", document, pod), 7, name)
+                    self.assert_error(run("CHECK", document, pod), 7, name)
+
+    def test_a_pod_that_is_passed_is_not_asked(self):
+        pod = self.pod()
+        for annotations, keys, _ in self.CASES:
+            for more in ({"sidecar.istio.io/inject": "false"}, {"sidecar.istio.io/interceptionMode": "NONE"}):
+                document = mesh_conf(pod, injected() | annotations | more, **keys)
+                with self.unchanged(pod):
+                    self.assert_passed(run("ADD", document, pod), document)
 
 
 class Accepted(PluginCase):
@@ -131,6 +184,12 @@ class Accepted(PluginCase):
         ports = tuple(str(port) for port in range(2, 8194))
         wanted = replace(DEFAULT, inbound=ports)
         self.assert_rules(injected(includeInboundPorts=",".join(ports)), wanted)
+
+    def test_the_newer_name_of_virtual_interfaces_wins(self):
+        pod = self.pod()
+        document = mesh_conf(pod, injected(kubevirtInterfaces="$(reboot)") | {VIRTUAL: ""})
+        self.assert_passed(run("ADD", document, pod), document)
+        self.assert_redirected(pod)
 
     def test_annotations_together(self):
         annotations = injected(

@@ -13,7 +13,15 @@ PORT_KEYS = ("proxyPort", "inboundCapturePort", "inboundTunnelPort")
 BAD_PORTS = (0, -1, 65536, 1.5, "15001", True, [], {}, 2**64)
 ID_KEYS = ("proxyUid", "proxyGid")
 BAD_IDS = (-1, 4294967295, 1.5, "1337", True, [], ["1337"], [1337, -1], {})
+NUMBERS = {
+    "tproxyMark": (0, -1, 1338, "0x53a", 2**32, 1.5, "", "0x", "1337/0xff", True, [1]),
+    "tproxyTable": (0, 253, 254, 255, "main", -1, 2**32, True),
+    "dnsPort": BAD_PORTS,
+}
 WORDS = {
+    "dnsCapture": ("", "true", True, 5),
+    "dropInvalid": ("true", 1),
+    "log": ("true", 0),
     "backend": ("ebpf", "", "XTABLES", 5),
     "layout": ("istio-1.7", "", 5),
     "redirect": ("none", "", True),
@@ -33,11 +41,18 @@ LISTS = {
     "includeOutboundCidrs": ("10.0.0.0", ["10.0.0.0/8"]),
     "excludeOutboundCidrs": ("*", "10.0.0.0/33"),
     "excludeInterfaces": ("a/b", 5),
+    "virtualInterfaces": ("vnet+", 5, ["vnet0"]),
+    "excludeInboundCidrs": ("*", "10.0.0.0", 5),
+    "excludeOutboundForUids": ("1000", ":80:5", "::*", 5),
+    "includeOwnerGroups": ("staff", "1,*", 5),
+    "excludeOwnerGroups": ("*", "-1", [5]),
+    "dnsResolvers": ("*", "dns.example", "10.0.0.1/32", "0.0.0.0", ["10.0.0.1"]),
+    "ipv4LoopbackCidr": ("", "127.0.0.1", "10.0.0.0/8", "127.0.0.0/7", "::1/128", 5),
 }
 BAD = (
     *((key, value) for key in PORT_KEYS for value in BAD_PORTS),
     *((key, value) for key in ID_KEYS for value in BAD_IDS),
-    *((key, value) for words in (WORDS, LISTS) for key, values in words.items() for value in values),
+    *((key, value) for words in (WORDS, NUMBERS, LISTS) for key, values in words.items() for value in values),
 )
 ALWAYS = DEFAULT.exclude_inbound
 # (configuration, the rules that differ from the default's)
@@ -102,6 +117,15 @@ class Refused(PluginCase):
             self.assert_success_silent(outcome)
             self.assertIn(key, outcome.stderr)
             self.assert_not_redirected(pod)
+
+    def test_keys_that_contradict_each_other_are_refused(self):
+        pod = self.pod()
+        for keys, name in (({"proxyPort": 15006}, "inboundCapturePort"),
+                           ({"includeOwnerGroups": "1", "excludeOwnerGroups": "2"}, "excludeOwnerGroups"),
+                           ({"dnsCapture": "all", "dnsPort": 15001}, "dnsPort")):  # fmt: skip
+            with self.subTest(keys=keys), self.unchanged(pod):
+                self.assert_error(run("ADD", mesh_conf(pod, **keys), pod), 7, name)
+                self.assert_error(run("STATUS", mesh_conf(pod, **keys)), 7, name)
 
     def test_status_refuses_them(self):
         self.assert_error(run("STATUS", mesh_conf(self.pod(), proxyPort=0)), 7, "proxyPort")

@@ -8,6 +8,7 @@ from tests.protocol.netconf import ABSENT, ANNOTATIONS_KEY, INJECTED_STATUS, STA
 from tests.protocol.runtime import KUBERNETES_ARGS, run
 
 INJECT = "sidecar.istio.io/inject"
+PROXY_CONFIG = "proxy.istio.io/config"
 MODE = "sidecar.istio.io/interceptionMode"
 TEMPLATES = "inject.istio.io/templates"
 
@@ -84,7 +85,7 @@ class Annotations(DecisionCase):
                 self.assert_decided(False, annotations=injected() | more)
 
     def test_interception_modes_that_cannot_be_served(self):
-        for mode in ("TPROXY", "tproxy", "redirect", "none", "", "REDIRECT,NONE"):
+        for mode in ("Tproxy", "tproxy", "redirect", "none", "", "REDIRECT,NONE"):
             with self.subTest(mode=mode):
                 self.assert_refused(MODE, mode, annotations=injected() | {MODE: mode})
 
@@ -93,6 +94,98 @@ class Annotations(DecisionCase):
             for value in (80, {"a": 1}, ["x"], True):
                 with self.subTest(key=key, value=value):
                     self.assert_refused(key, annotations=injected() | {key: value})
+
+
+class ProxyConfig(DecisionCase):
+    """The annotation that holds YAML."""
+
+    BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9))
+    REFUSED = (
+        ("a: [", "YAML"), ("[]", "map"), ("x", "map"), ("a: 1\na: 2", "twice"), ("a: &x 1", "anchors"),
+        ("a: *x", "YAML"), ("<<: {a: 1}", "merge"), ("a: !!binary aGk=", "tag"), ("a: 1\n---\nb: 1", "second"),
+        ("interceptionMode: none", "none"), ("interceptionMode: [NONE]", "interceptionMode"),
+        ("proxyMetadata: x", "proxyMetadata"), ("proxyMetadata: {ISTIO_DUAL_STACK: 'yes'}", "ISTIO_DUAL_STACK"),
+        ("proxyMetadata: {ISTIO_META_DNS_CAPTURE: [1]}", "ISTIO_META_DNS_CAPTURE"),
+        ("proxyMetadata: {ISTIO_OUTBOUND_OWNER_GROUPS: staff}", "staff"),
+        ("a: \0", "control"), ("\ufeffa: 1", "byte order"), ("[" * 65536, "line 1"), ("{" * 65536, "line 1"), ("a: " + "[" * 65533, "line 1"),
+        ("- " * 32768, "map"), ("? " * 32768, "key"), ("a: {" * 16384, "nested"), ("a: " + "x" * 65536, "65536"),
+        (BOMB, "anchors"), ("a: b: c", "YAML"),
+    )  # fmt: skip
+    REDIRECTED = (
+        "", "{}", "# nothing", "concurrency: 2\nproxyStatsMatcher: {inclusionRegexps: ['.*']}",
+        '{"proxyMetadata": {"DISABLE_ENVOY": "false"}, "gatewayTopology": {"numTrustedProxies": 1}}',
+        "proxyMetadata: {DISABLE_ENVOY: maybe}", "interceptionMode: REDIRECT",
+    )  # fmt: skip
+    PASSED = ("interceptionMode: NONE", '{"interception_mode": "NONE"}', "proxyMetadata:\n  DISABLE_ENVOY: 'true'\n")
+
+    def test_what_leaves_a_pod_redirected(self):
+        for text in self.REDIRECTED:
+            with self.subTest(text=text):
+                self.assert_decided(True, annotations=injected() | {PROXY_CONFIG: text})
+
+    def test_what_turns_it_off(self):
+        for text in self.PASSED:
+            with self.subTest(text=text):
+                self.assert_decided(False, annotations=injected() | {PROXY_CONFIG: text})
+
+    def test_an_annotation_of_its_own_beats_it(self):
+        more = {PROXY_CONFIG: "interceptionMode: NONE", MODE: "REDIRECT"}
+        self.assert_decided(True, annotations=injected() | more)
+
+    def test_what_cannot_be_read_is_refused_by_name(self):
+        pod = self.pod()
+        with self.unchanged(pod):
+            for text, says in self.REFUSED:
+                with self.subTest(text=text[:40]):
+                    document = mesh_conf(pod, injected() | {PROXY_CONFIG: text})
+                    self.assert_error(run("ADD", document, pod), 7, PROXY_CONFIG, says)
+
+    def test_it_does_not_harm_a_pod_without_sidecar(self):
+        pod = self.pod()
+        for text, _ in self.REFUSED:
+            document = mesh_conf(pod, {PROXY_CONFIG: text})
+            with self.subTest(text=text[:40]), self.unchanged(pod):
+                self.assert_passed(run("ADD", document, pod), document)
+
+
+class Resolvers(DecisionCase):
+    """What the runtime says of the pod's DNS servers matters only where queries to them are captured."""
+
+    CAPTURE = "sluice.dev/dns-capture"
+    NONE = (ABSENT, None, {}, {"Servers": None}, {"servers": []})
+    BAD = (5, [], {"servers": "10.0.0.1"}, {"Servers": [5]}, {"Servers": ["dns.example"]}, {"servers": ["0.0.0.0"]})
+
+    def document(self, pod, dns, annotations, **keys):
+        runtime_config = {ANNOTATIONS_KEY: injected() | annotations}
+        if dns is not ABSENT:
+            runtime_config["dns"] = dns
+        return mesh_conf(pod, runtimeConfig=runtime_config, **keys)
+
+    def test_a_pod_that_does_not_need_them_is_not_harmed(self):
+        for dns in (*self.NONE, *self.BAD):
+            with self.subTest(dns=dns):
+                pod = self.pod()
+                self.assert_decided(True, self.document(pod, dns, {self.CAPTURE: "off"}), pod)
+
+    def test_a_pod_that_needs_them_is_refused_without(self):
+        pod = self.pod()
+        for dns in (*self.NONE, *self.BAD):
+            with self.subTest(dns=dns), self.unchanged(pod):
+                document = self.document(pod, dns, {self.CAPTURE: "resolvers"})
+                self.assert_error(run("ADD", document, pod), 7, "dnsCapture", "resolvers")
+
+    def test_they_are_taken_from_the_runtime_else_from_the_configuration(self):
+        for dns, wanted in (({"Servers": ["10.96.0.10"]}, "10.96.0.10"), ({"servers": ["10.96.0.11"]}, "10.96.0.11"),
+                            (None, "10.0.0.1"), (ABSENT, "10.0.0.1")):  # fmt: skip
+            with self.subTest(dns=dns):
+                pod = self.pod()
+                annotations = {self.CAPTURE: "resolvers"}
+                document = self.document(pod, dns, annotations, dnsResolvers="10.0.0.1")
+                self.assert_passed(run("ADD", document, pod), document)
+                saved = pod.inside("iptables-legacy-save")
+                self.assertIn(f"-d {wanted}/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 15053", saved)
+                self.assert_success_silent(run("CHECK", document, pod))
 
 
 class Capability(DecisionCase):
