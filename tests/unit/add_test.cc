@@ -36,6 +36,35 @@ TEST_CASE("add: an injected pod is redirected and the previous result printed", 
   CHECK(logged(outcome, LogLevel::warn).empty());
 }
 
+TEST_CASE("add: what only a pod of ours is refused for", "[add]") {
+  PluginRun plugin;
+  SECTION("YAML that cannot be read") {
+    plugin.annotate("proxy.istio.io/config", "a: &a [*a]");
+  }
+  SECTION("a mode that there is not") {
+    plugin.annotate("proxy.istio.io/config", "interceptionMode: X");
+  }
+  SECTION("resolvers that nobody knows") {
+    plugin.annotate("sluice.dev/dns-capture", "resolvers");
+  }
+  SECTION("resolvers that cannot be read") {
+    plugin.annotate("sluice.dev/dns-capture", "resolvers");
+    plugin.network["runtimeConfig"]["dns"] = {{"Servers", 5}};
+  }
+  SECTION("two lists of groups") {
+    plugin.annotate("sluice.dev/include-owner-groups", "1");
+    plugin.annotate("sluice.dev/exclude-owner-groups", "2");
+  }
+  const Outcome outcome = plugin("ADD");
+  CHECK(code_in(outcome) == Code::invalid_config);
+  CHECK(plugin.opened.empty());
+  CHECK(code_in(plugin("CHECK")) == Code::invalid_config);
+  CHECK(plugin("DEL").exit_status == 0);
+  plugin.annotate("sidecar.istio.io/inject", "false");
+  CHECK(plugin("ADD").exit_status == 0);
+  CHECK_FALSE(plugin.is_redirected());
+}
+
 TEST_CASE("add: a pod that is not ours is not even looked into", "[add]") {
   PluginRun plugin;
   SECTION("not injected") {
@@ -52,6 +81,12 @@ TEST_CASE("add: a pod that is not ours is not even looked into", "[add]") {
   }
   SECTION("not of Kubernetes") {
     plugin.environment["CNI_ARGS"] = "K8S_POD_NAME=web-0";
+  }
+  SECTION("mode NONE, in the proxy's configuration") {
+    plugin.annotate("proxy.istio.io/config", "interceptionMode: NONE");
+  }
+  SECTION("no sidecar, in the proxy's configuration") {
+    plugin.annotate("proxy.istio.io/config", "proxyMetadata: {DISABLE_ENVOY: 'true'}");
   }
   SECTION("mode NONE") {
     plugin.annotate("sidecar.istio.io/interceptionMode", "NONE");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "rules/text.h"
 #include "tests/unit/plugin_run.h"
 
 namespace sluice::cni {
@@ -43,6 +44,30 @@ struct Replay : PluginRun {
     }
   }
 };
+
+TEST_CASE("captures: the pod's resolvers are containerd's, the others send none", "[captures]") {
+  int with_dns = 0;
+  for (const path& file : captures_of("ADD")) {
+    CAPTURE(file);
+    Replay plugin(file);
+    // Also podman's, which is not of Kubernetes.
+    plugin.environment["CNI_ARGS"] = "K8S_POD_NAMESPACE=demo;K8S_POD_NAME=web-0";
+    plugin.annotations() = {{"sidecar.istio.io/status", "{}"},
+                            {"sluice.dev/dns-capture", "resolvers"}};
+    const Outcome outcome = plugin("ADD");
+    if (!plugin.network["runtimeConfig"].contains("dns")) {
+      CHECK(code_in(outcome) == Code::invalid_config);
+      CHECK_THAT(message_in(outcome), Catch::Matchers::StartsWith("dnsCapture \"resolvers\": "));
+      CHECK_FALSE(plugin.is_redirected());
+    } else {
+      ++with_dns;
+      REQUIRE(outcome.exit_status == 0);
+      const std::string rules = to_save(plugin.owned_rulesets().front());
+      CHECK_THAT(rules, Catch::Matchers::Contains("-d 10.96.0.10/32 -p udp"));
+    }
+  }
+  CHECK(with_dns == 4);
+}
 
 TEST_CASE("captures: ADD passes a pod that is not injected, its result as it came", "[captures]") {
   for (const path& file : captures_of("ADD")) {
