@@ -169,7 +169,8 @@ Proxy read_proxy(const Pod& pod) {
       const ProxyConfig read = parse_proxy_config(*text);
       proxy.interception_mode = read.interception_mode;
       for (const auto& [name, value] : read.metadata) {
-        proxy.env[name] = {.value = value, .where = where + "proxyMetadata " + name};
+        proxy.env[name] = {.value = value, .where = where};
+        proxy.env[name].where.append("proxyMetadata ").append(name);
       }
     } catch (const Error& error) {
       throw Error(Code::invalid_config, where + error.what());

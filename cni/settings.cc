@@ -22,11 +22,10 @@ Annotations::const_iterator find_annotation(const Setting& setting,
   return annotations.end();
 }
 
-}  // namespace
-
-const std::vector<Setting>& settings() {
+// Whose connections, from where and to where.
+std::vector<Setting> captured_traffic() {
   using enum SettingType;
-  static const std::vector<Setting> all{
+  return {
       {"traffic.sidecar.istio.io/includeInboundPorts", "includeInboundPorts",
        "--include-inbound-ports", "inbound ports to capture: * or ports and ranges", text,
        [](RedirectConfig& c, Text t) { c.include_inbound_ports = parse_port_selection(t); }},
@@ -65,6 +64,13 @@ const std::vector<Setting>& settings() {
       {"sluice.dev/exclude-owner-groups", "excludeOwnerGroups", "--exclude-owner-groups",
        "groups whose outbound traffic is not captured: GIDs", text,
        [](RedirectConfig& c, Text t) { c.exclude_owner_groups = parse_owner_groups(t); }},
+  };
+}
+
+// How they are captured, and what else is done.
+std::vector<Setting> interception() {
+  using enum SettingType;
+  return {
       {"sidecar.istio.io/interceptionMode", "interceptionMode", "--interception-mode",
        "REDIRECT, TPROXY to keep the source address of inbound traffic, or NONE to write nothing",
        text, [](RedirectConfig& c, Text t) { c.mode = parse_interception_mode(t); }},
@@ -87,6 +93,13 @@ const std::vector<Setting>& settings() {
        [](RedirectConfig& c, Text t) { c.log = parse_bool(t); }},
       {"", "ipv4LoopbackCidr", "--ipv4-loopback-cidr", "what localhost is: within 127.0.0.0/8",
        text, [](RedirectConfig& c, Text t) { c.ipv4_loopback = parse_ipv4_loopback(t); }},
+  };
+}
+
+// Who the sidecar is and where it listens.
+std::vector<Setting> sidecar() {
+  using enum SettingType;
+  return {
       {"sluice.dev/proxy-uid", "proxyUid", "--proxy-uid", "UIDs of the sidecar", ids,
        [](RedirectConfig& c, Text t) { c.proxy_uids = parse_ids(t, "UID"); }},
       {"sluice.dev/proxy-gid", "proxyGid", "--proxy-gid", "GIDs of the sidecar", ids,
@@ -105,6 +118,18 @@ const std::vector<Setting>& settings() {
       {"", "inboundTunnelPort", "--inbound-tunnel-port", "HBONE, never captured", port,
        [](RedirectConfig& c, Text t) { c.inbound_tunnel_port = parse_port(t); }},
   };
+}
+
+}  // namespace
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> all = [] {
+    std::vector<Setting> list = captured_traffic();
+    for (const auto& part : {interception(), sidecar()}) {
+      list.insert(list.end(), part.begin(), part.end());
+    }
+    return list;
+  }();
   return all;
 }
 

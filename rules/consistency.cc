@@ -12,8 +12,8 @@ namespace {
 void refuse_unknown_resolvers(const RedirectConfig& config) {
   if (config.dns_capture != DnsCapture::resolvers || !config.resolvers.empty()) return;
   throw Error(
-      "dnsCapture \"resolvers\": the pod's resolvers are not known: the runtime must send them "
-      "(capability \"dns\"), or dnsResolvers must name them");
+      R"(dnsCapture "resolvers": the pod's resolvers are not known: the runtime must send them )"
+      R"((capability "dns"), or dnsResolvers must name them)");
 }
 
 void refuse_two_group_lists(const RedirectConfig& config) {
