@@ -19,7 +19,7 @@ void refuse_unknown_resolvers(const RedirectConfig& config) {
 void refuse_two_group_lists(const RedirectConfig& config) {
   if (config.include_owner_groups.all || config.exclude_owner_groups.empty()) return;
   throw Error("excludeOwnerGroups \"" + std::to_string(config.exclude_owner_groups.front()) +
-              "\" has no meaning unless includeOwnerGroups is \"*\"");
+              R"(" has no meaning unless includeOwnerGroups is "*")");
 }
 
 void refuse_shared_ports(const RedirectConfig& config) {
