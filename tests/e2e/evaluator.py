@@ -2,8 +2,7 @@
 """The policy once more, in the words of the mesh's contract: where does a connection land?
 
 Knows settings and addresses, no tables, chains or rules. tests/e2e/random_test.py compares it with
-real packets. It speaks of layout `sluice`; what layout `istio` does differently is listed as
-scenarios with "Istio" in their names.
+real packets. The faults of layout `istio` are told apart from what layout `sluice` does.
 """
 
 import ipaddress
@@ -12,7 +11,7 @@ from typing import Mapping, Optional, Sequence, Union
 
 from tests.e2e.live import ANY, SERVERS
 from tests.e2e.pod import V4, V6, endpoint
-from tests.e2e.scenario import REDIRECT, SLUICE, TPROXY
+from tests.e2e.scenario import ISTIO, REDIRECT, SLUICE, TPROXY
 from tests.e2e.traffic import Connection, captured_dns, captured_inbound, captured_outbound
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -44,6 +43,7 @@ class UserExclusion:
 class Config:
     """What the settings ask for. None is `*` where a list can be that, or the default."""
 
+    layout: str = SLUICE
     mode: str = REDIRECT
     ipv6: str = "always"
     proxy_uids: Sequence[int] = (1337,)
@@ -84,7 +84,7 @@ class Config:
         }
         absent_is_empty = {key: value for key, value in chosen.items()
                            if value or key.startswith("include") and key != "includeOutboundPorts"}
-        return {"layout": SLUICE, "interceptionMode": self.mode, "ipv6": self.ipv6,
+        return {"layout": self.layout, "interceptionMode": self.mode, "ipv6": self.ipv6,
                 "proxyUid": _list(self.proxy_uids), "proxyGid": _list(self.proxy_gids),
                 "dnsCapture": self.dns_capture, "ipv4LoopbackCidr": self.ipv4_loopback,
                 **absent_is_empty}
@@ -104,6 +104,8 @@ class _Question:
         self.address = connection.address.removeprefix("::ffff:")
         self.port = connection.port
         self.tcp = connection.protocol == "tcp"
+        self.istio = config.layout == ISTIO
+        self.dns_is_captured = config.dns_capture != "off"
         self.family = V6 if ":" in self.address else V4
         self.to_itself = self.address in _pod_addresses() or _is_loopback(self.address)
 
@@ -113,7 +115,7 @@ class _Question:
             return self.direct()
         if self.family is V6 and self.config.ipv6 == "block":
             # What the sidecar sends to its own pod leaks nothing.
-            return self.direct() if self.is_self_call() else "refused"
+            return self.direct() if self.is_sidecar() and self.to_itself else "refused"
         if verdict == "dns":
             return captured_dns(self.address, self.connection.protocol)
         captured = captured_inbound if verdict == "inbound" else captured_outbound
@@ -135,7 +137,7 @@ class _Question:
         return "inbound" if self.is_inbound_captured() else "direct"
 
     def is_inbound_captured(self) -> bool:
-        if not self.tcp or self.port == TUNNEL:
+        if not self.tcp or self.port == TUNNEL and not self.is_tunnel_taken():
             return False
         if _covers(self.config.exclude_inbound_cidrs, self.source()):
             return False
@@ -146,20 +148,28 @@ class _Question:
         return not _within(self.port, (*(DEFAULT_EXCLUSION if excluded is None else excluded),
                                        *HEALTH))
 
+    def is_tunnel_taken(self) -> bool:
+        """A fault of Istio's: in mode TPROXY its exemption is where inbound traffic never comes."""
+        blocked = self.family is V6 and self.config.ipv6 == "block"
+        return self.istio and self.config.mode == TPROXY and not blocked
+
     def of_guest(self) -> str:
         """What comes in over a virtual interface is outbound traffic of a guest."""
-        if "net1" not in self.config.virtual_interfaces:
+        config = self.config
+        if "net1" not in config.virtual_interfaces:
             return self.of_somebody_else("net1")
-        if "net1" in self.config.exclude_interfaces or self.is_excluded_outbound_port():
+        if self.istio:  # nothing but the destination counts
+            return "outbound" if self.tcp and self.is_included_destination() else "direct"
+        if "net1" in config.exclude_interfaces or self.is_excluded_outbound_port():
             return "direct"
         return "dns" if self.is_captured_dns() else self.by_destination()
 
     def of_pod(self) -> str:
         """What a process of the pod sends."""
-        config, caller = self.config, self.connection.caller
+        config = self.config
         if not self.to_itself and self.interface() in config.exclude_interfaces:
             return "direct"
-        if self.is_self_call() and config.mode == TPROXY and self.is_call_intercepted():
+        if config.mode == TPROXY and self.is_call_intercepted():
             return "inbound"
         if self.is_excluded_outbound_port():
             return "direct"
@@ -167,9 +177,28 @@ class _Question:
             return "direct"
         if self.is_from_passthrough():
             return "direct"
-        if self.is_sidecar():
-            return "inbound" if self.is_self_call() else "direct"
-        if self.is_left_alone_on_loopback() or not self.is_captured_group(caller.gid):
+        return self.of_sidecar() or self.of_others()
+
+    def of_sidecar(self) -> Optional[str]:
+        """What the sidecar sends comes in again or goes out; None is somebody else's."""
+        if not self.istio:
+            if self.is_sidecar():
+                return "inbound" if self.is_self_call() else "direct"
+            return "direct" if self.is_left_alone_on_loopback() else None
+        # Istio asks for one identity after the other, and everything on loopback that is not of the
+        # first one is left alone. A GID's calls to a local resolver are not told apart.
+        caller, config = self.connection.caller, self.config
+        identities = [(uid == caller.uid, self.dns_is_captured) for uid in config.proxy_uids]
+        identities += [(gid == caller.gid, False) for gid in config.proxy_gids]
+        for is_known, leaves_dns in identities:
+            if is_known:
+                return "inbound" if self.is_self_call(leaves_dns) else "direct"
+            if self.is_left_alone_on_loopback():
+                return "direct"
+        return None
+
+    def of_others(self) -> str:
+        if not self.is_captured_group(self.connection.caller.gid):
             return "direct"
         if self.is_captured_dns():
             return "dns"
@@ -184,19 +213,23 @@ class _Question:
         """The sidecar hands on to the app: that is never captured again."""
         return self.to_itself and self.connection.source == self.family.passthrough
 
-    def is_self_call(self) -> bool:
+    def is_self_call(self, leaves_dns: Optional[bool] = None) -> bool:
         """The sidecar calls its own pod, for the app: it is to come in like a call from outside.
 
         Not over localhost, not to the tunnel, and not to a local resolver where DNS is captured.
         """
-        dns_is_apart = self.config.dns_capture != "off" and self.port == DNS
-        return (self.is_sidecar() and self.tcp and self.to_itself and not self.is_localhost()
-                and self.port != TUNNEL and not dns_is_apart)
+        if leaves_dns is None:
+            leaves_dns = self.dns_is_captured
+        return (self.tcp and self.to_itself and not self.is_localhost() and self.port != TUNNEL
+                and not (leaves_dns and self.port == DNS))
 
     def is_call_intercepted(self) -> bool:
-        """In mode TPROXY self-calls are seen twice: what outbound exclusions let pass comes in
-        all the same, as if from outside."""
-        return not self.is_from_passthrough() and self.is_inbound_captured()
+        """In mode TPROXY the sidecar's calls to its pod are seen twice: what outbound exclusions
+        let pass comes in all the same, as if from outside. Istio does not except any port."""
+        called = self.tcp and self.to_itself and not self.is_localhost() if self.istio \
+            else self.is_self_call()
+        return (called and self.is_sidecar() and not self.is_from_passthrough()
+                and self.is_inbound_captured())
 
     def is_left_alone_on_loopback(self) -> bool:
         """Others than the sidecar talk to themselves, unless a loopback range is to be captured."""
@@ -204,7 +237,7 @@ class _Question:
             return False
         if any(network.is_loopback for network in self.config.include_outbound_cidrs or ()):
             return False
-        return not (self.config.dns_capture != "off" and self.port == DNS)
+        return not (self.dns_is_captured and self.port == DNS)
 
     def is_captured_group(self, gid: int) -> bool:
         included = self.config.include_owner_groups
@@ -225,10 +258,12 @@ class _Question:
     def by_destination(self) -> str:
         if not self.tcp or _covers(self.config.exclude_outbound_cidrs, self.address):
             return "direct"
+        included = _within(self.port, self.config.include_outbound_ports)
+        return "outbound" if included or self.is_included_destination() else "direct"
+
+    def is_included_destination(self) -> bool:
         included = self.config.include_outbound_cidrs
-        captured = (included is None or _covers(included, self.address)
-                    or _within(self.port, self.config.include_outbound_ports))
-        return "outbound" if captured else "direct"
+        return included is None or _covers(included, self.address)
 
     def source(self) -> str:
         """Who is seen: who calls itself, calls from where it calls."""
