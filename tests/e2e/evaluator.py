@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Mapping, Optional, Sequence, Union
 
 from tests.e2e.live import ANY, SERVERS
-from tests.e2e.pod import V4, V6, endpoint
+from tests.e2e.pod import V4, V6
 from tests.e2e.scenario import ISTIO, REDIRECT, SLUICE, TPROXY
 from tests.e2e.traffic import Connection, captured_dns, captured_inbound, captured_outbound
 
@@ -68,11 +68,10 @@ class Config:
         """As the keys of the network configuration."""
         chosen = {
             "includeInboundPorts": _selection(self.include_inbound_ports, _ports),
-            "excludeInboundPorts": self.exclude_inbound_ports and _ports(self.exclude_inbound_ports),
+            "excludeInboundPorts": _ports(self.exclude_inbound_ports or ()),
             "excludeInboundCidrs": _list(self.exclude_inbound_cidrs),
             "includeOutboundPorts": _ports(self.include_outbound_ports),
-            "excludeOutboundPorts":
-                self.exclude_outbound_ports and _ports(self.exclude_outbound_ports),
+            "excludeOutboundPorts": _ports(self.exclude_outbound_ports or ()),
             "includeOutboundCidrs": _selection(self.include_outbound_cidrs, _list),
             "excludeOutboundCidrs": _list(self.exclude_outbound_cidrs),
             "excludeOutboundForUids": ";".join(str(one) for one in self.exclude_outbound_for_uids),
@@ -82,12 +81,13 @@ class Config:
             "virtualInterfaces": _list(self.virtual_interfaces),
             "dnsResolvers": _list(self.resolvers),
         }
-        absent_is_empty = {key: value for key, value in chosen.items()
-                           if value or key.startswith("include") and key != "includeOutboundPorts"}
+        # An empty list of these is a value of its own.
+        selections = ("includeInboundPorts", "includeOutboundCidrs", "includeOwnerGroups")
+        given = {key: value for key, value in chosen.items() if value or key in selections}
         return {"layout": self.layout, "interceptionMode": self.mode, "ipv6": self.ipv6,
                 "proxyUid": _list(self.proxy_uids), "proxyGid": _list(self.proxy_gids),
                 "dnsCapture": self.dns_capture, "ipv4LoopbackCidr": self.ipv4_loopback,
-                **absent_is_empty}
+                **given}
 
 
 def landing(config: Config, connection: Connection) -> str:

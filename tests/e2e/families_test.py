@@ -178,4 +178,5 @@ def loopback_addresses(pod: LivePod) -> list[str]:
 def marked_rules(pod: LivePod) -> list[str]:
     """The policy routing rules that ask for a mark, IPv4 first."""
     lines = (ip(pod, "-4", "rule") + ip(pod, "-6", "rule")).splitlines()
-    return [line.split("fwmark ")[1].split(" proto ")[0].strip() for line in lines if "fwmark" in line]
+    asked = [line.split("fwmark ")[1] for line in lines if "fwmark" in line]
+    return [text.split(" proto ")[0].strip() for text in asked]

@@ -55,8 +55,8 @@ class InitContainerTest(PodCase):
         for mode in MODES:
             pod = self.live_pod()
             self.succeeds(cni.add(pod, {cni.STATUS: status, cni.MODE: mode}, ALWAYS))
-            for family in pod.families:
-                self.lands(captured_outbound(family.outside, 80), pod, INIT_USER, family.outside, 80)
+            for outside in (V4.outside, V6.outside):
+                self.lands(captured_outbound(outside, 80), pod, INIT_USER, outside, 80)
 
     def pod_before_its_sidecar(self, annotations: dict) -> LivePod:
         pod = self.enterContext(LivePod(servers=WITHOUT_SIDECAR))

@@ -9,18 +9,20 @@ import contextlib
 import errno
 import select
 import socket
-import struct
 import time
 from dataclasses import dataclass
 from typing import Callable, Iterable, Optional, Sequence
 
 from tests.e2e.namespace import Namespace, owned_by
 from tests.e2e.pod import BOTH, V4, V6, Family, Pod, endpoint
+from tests.e2e.sockets import (abort, allow_any_source, answer_from, ask_for_destination, family_of,
+                               original_destination)
 from tests.e2e.traffic import APP, CLIENT, GUEST, SIDECAR, Caller, Connection, Landing
 
-# How long nothing may happen before a connection is said to have timed out. Far more than it needs, far
-# less than the second after which TCP tries again.
-PATIENCE_SECONDS = 0.7
+# How long nothing may happen before a connection is said to have timed out: TCP has tried again by
+# then. Only what is expected to time out takes that long.
+PATIENCE_SECONDS = 1.5
+LINK_SECONDS = 10
 
 ANY = ("0.0.0.0", "::")
 APP_PORTS = (22, 80, 443, 5432, 6000, 7070, 8000, 8050, 8080, 8100, 8101, 8443, 9090, 15020, 15021,
@@ -28,11 +30,6 @@ APP_PORTS = (22, 80, 443, 5432, 6000, 7070, 8000, 8050, 8080, 8100, 8101, 8443, 
 OUTSIDE_PORTS = (53, *APP_PORTS, 15001, 15006, 15008)
 UDP_PORTS = (53, 80, 443, 8050)
 RESOLVER = Caller("resolver", 999, 999)
-
-_SO_ORIGINAL_DST = 80  # the same number for IPv4 and, as IP6T_SO_ORIGINAL_DST, for IPv6
-_IP_TRANSPARENT = 19
-_IPV6_TRANSPARENT = 75
-_IP_PKTINFO = 8
 
 
 @dataclass(frozen=True)
@@ -86,6 +83,7 @@ class LivePod(Pod):
                 self.namespace().set("ipv4/ip_forward", "1")
                 if V6 in self.families:
                     self.namespace().set("ipv6/conf/all/forwarding", "1")
+            self._await_links()
             for server in self._servers:
                 if server.owner.place in self._namespaces:
                     self._start(server)
@@ -93,6 +91,18 @@ class LivePod(Pod):
             self.remove()
             raise
         return self
+
+    def _await_links(self) -> None:
+        """An interface that was set up a moment ago may still drop what it is given."""
+        links = [("pod", self.ifname), ("peer", self.host_ifname)]
+        if self.guest:
+            links += [("pod", self.guest_ifname), ("guest", "eth0")]
+        deadline = time.monotonic() + LINK_SECONDS
+        for place, ifname in links:
+            while not self.namespace(place).is_running(ifname):
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{ifname} of the {place} does not come up")
+                time.sleep(0.001)
 
     def remove(self) -> None:
         self._open.close()
@@ -116,7 +126,7 @@ class LivePod(Pod):
             for attempt in attempts:
                 self._forget(attempt.socket)
             for accepted in self._accepted:
-                _abort(accepted)
+                abort(accepted)
             self._accepted.clear()
             self._landings.clear()
 
@@ -154,7 +164,7 @@ class LivePod(Pod):
     def _forget(self, watched: socket.socket) -> None:
         if self._ready.pop(watched.fileno(), None):
             self._poll.unregister(watched.fileno())
-        _abort(watched)
+        abort(watched)
 
     def _start(self, server: Server) -> None:
         for host in server.hosts:
@@ -164,20 +174,20 @@ class LivePod(Pod):
 
     def _listen(self, server: Server, host: str, port: int, kind: int) -> None:
         owner = server.owner
-        made = self.namespace(owner.place).socket(_family_of(host), kind, owner.uid, owner.gid)
+        made = self.namespace(owner.place).socket(family_of(host), kind, owner.uid, owner.gid)
         self._open.callback(made.close)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if server.transparent:
-            _allow_any_source(made)
+            allow_any_source(made)
         made.bind((host, port))
         name = f"{server.name}:{port}"
         if kind == socket.SOCK_STREAM:
             made.listen(256)
             self._watch(made, lambda: self._accept(made, name, owner))
         else:
-            _ask_for_destination(made)
+            ask_for_destination(made)
             self._watch(made, lambda: self._reply(made, name))
 
     def _accept(self, listener: socket.socket, name: str, owner: Caller) -> None:
@@ -185,19 +195,20 @@ class LivePod(Pod):
             connection, peer = listener.accept()
         self._accepted.append(connection)
         local = endpoint(*connection.getsockname()[:2])
-        meant_for = _original_destination(connection) or local
+        meant_for = original_destination(connection) or local
         # A transparent listener gets connections whose local address is what they were meant for.
         redirected = meant_for != local or not name.endswith(f":{connection.getsockname()[1]}")
         # The caller may have gone already; that is no reason to stop.
         with contextlib.suppress(OSError):
-            connection.sendall(self._note(Landing(name, meant_for if redirected else None, peer[0])))
+            landing = Landing(name, meant_for if redirected else None, peer[0])
+            connection.sendall(self._note(landing))
 
     def _reply(self, server: socket.socket, name: str) -> None:
         query, ancillary, _, peer = server.recvmsg(512, 256)
         answer = query + self._note(Landing(name, None, peer[0]))
         # From the address that was asked, whatever the route says.
         with contextlib.suppress(OSError):
-            server.sendmsg([answer], [_from_where_it_came(*item) for item in ancillary], 0, peer)
+            server.sendmsg([answer], [answer_from(*item) for item in ancillary], 0, peer)
 
     def _note(self, landing: Landing) -> bytes:
         self._landings.append(landing)
@@ -217,7 +228,7 @@ class _Attempt:
         self._query = b"%d " % _Attempt._queries
         caller = connection.caller
         kind = socket.SOCK_DGRAM if self._datagram else socket.SOCK_STREAM
-        self.socket = namespace.socket(_family_of(connection.address), kind, caller.uid, caller.gid)
+        self.socket = namespace.socket(family_of(connection.address), kind, caller.uid, caller.gid)
         try:
             _bind(self.socket, connection)
             self.socket.connect((connection.address, connection.port))
@@ -246,20 +257,9 @@ class _Attempt:
         return True
 
 
-def _family_of(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def _allow_any_source(made: socket.socket) -> None:
-    if made.family == socket.AF_INET6:
-        made.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
-    else:
-        made.setsockopt(socket.SOL_IP, _IP_TRANSPARENT, 1)
-
-
 def _bind(made: socket.socket, connection: Connection) -> None:
     if connection.transparent:
-        _allow_any_source(made)
+        allow_any_source(made)
     if connection.mark:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, connection.mark)
     if connection.source or connection.source_port:
@@ -274,40 +274,3 @@ def _word(error: OSError) -> str:
     if isinstance(error, ConnectionResetError):
         return "reset"
     return errno.errorcode.get(error.errno, str(error))
-
-
-def _abort(connection: socket.socket) -> None:
-    """Closes without a trace: no TIME_WAIT holds the port."""
-    if connection.fileno() >= 0:
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
-
-
-def _original_destination(connection: socket.socket) -> Optional[str]:
-    """The destination before any redirect, as the proxy learns it; None when untracked."""
-    try:
-        if connection.family == socket.AF_INET6:
-            raw = connection.getsockopt(socket.IPPROTO_IPV6, _SO_ORIGINAL_DST, 28)
-            port, packed = struct.unpack("!2xH4x16s4x", raw)
-        else:
-            raw = connection.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, 16)
-            port, packed = struct.unpack("!2xH4s8x", raw)
-    except OSError:
-        return None
-    return endpoint(socket.inet_ntop(connection.family, packed), port)
-
-
-def _ask_for_destination(server: socket.socket) -> None:
-    if server.family == socket.AF_INET6:
-        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-    else:
-        server.setsockopt(socket.SOL_IP, _IP_PKTINFO, 1)
-
-
-def _from_where_it_came(level: int, kind: int, data: bytes) -> tuple[int, int, bytes]:
-    """The packet information of a datagram, turned into that of its answer."""
-    if level == socket.IPPROTO_IPV6:
-        return level, kind, data[:16] + struct.pack("i", 0)
-    address = data[8:12]
-    return level, kind, struct.pack("i4s4s", 0, address, address)

@@ -7,6 +7,7 @@ file-system user and group of that moment (setfsuid(2)): netfilter's owner match
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import socket
 import struct
@@ -16,6 +17,8 @@ _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
+_SIOCGIFFLAGS = 0x8913
+_IFF_RUNNING = 0x40
 _NETLINK_NETFILTER = 12
 _CTNETLINK_DELETE = 0x0102  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE
 _NLM_F_REQUEST_ACK = 0x5
@@ -53,6 +56,13 @@ class Namespace:
         """Sets a sysctl below /proc/sys/net."""
         with self.entered(), open(f"/proc/sys/net/{key}", "w", encoding="ascii") as knob:
             knob.write(value)
+
+    def is_running(self, ifname: str) -> bool:
+        """Whether packets get through the interface (IFF_RUNNING, netdevice(7))."""
+        with self.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            request = struct.pack("16sh14x", ifname.encode(), 0)
+            answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request)
+        return bool(struct.unpack_from("16xh", answer)[0] & _IFF_RUNNING)
 
     def forget_connections(self) -> None:
         """Empties connection tracking: no flow keeps the fate that older rules gave it."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where connections of the pod's processes land, setting by setting."""
 
-from tests.e2e.pod import V4, V6, Family, endpoint
+from tests.e2e.pod import V4, V6, Family
 from tests.e2e.rows import row
-from tests.e2e.scenario import (ISTIO, MODES, REDIRECT, SLUICE, TPROXY, Scenario, ScenarioCase, of_both,
+from tests.e2e.scenario import (ISTIO, REDIRECT, SLUICE, TPROXY, Scenario, ScenarioCase, of_both,
                                 tests_of)
 from tests.e2e.traffic import (APP, SIDECAR, SIDECAR_GROUP, SIDECAR_ROOT, SIDECAR_USER, Caller,
                                captured_inbound, captured_outbound)
@@ -99,7 +99,8 @@ def past(why: str, family: Family, port: int, caller: Caller = APP, address: str
         past("the next", f, 80, Caller("next", 2000, 3064)),
     ], {"includeOwnerGroups": ",".join(str(gid) for gid in range(3000, 3064))}),
     Scenario("another sidecar identity", lambda f: [
-        past("this is it", f, 80, Caller("other", 4321, 4321)), out("1337 is nobody", f, 80, SIDECAR),
+        past("this is it", f, 80, Caller("other", 4321, 4321)),
+        out("1337 is nobody", f, 80, SIDECAR),
     ], {"proxyUid": "4321", "proxyGid": "4321"}),
     Scenario("several sidecar identities", lambda f: [
         past("the first", f, 80, SIDECAR), past("the second", f, 80, OTHER_SIDECAR),

@@ -62,7 +62,7 @@ def random_config(choice: random.Random) -> Config:
         gids = (*gids, 1337)  # so runs the sidecar of the test
     included_groups = maybe(some(GIDS), None, 0.15)
     dns = choice.choice(("off", "all", "resolvers"))
-    loopback = maybe((ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")), (), 0.1)
+    loopback = maybe(tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128"))), (), 0.1)
     return Config(
         layout=choice.choice((ISTIO, SLUICE)),
         mode=choice.choice((REDIRECT, TPROXY)),
@@ -111,8 +111,9 @@ def random_connection(choice: random.Random, config: Config) -> Connection:
 
 
 def guests_are_told(config: Config) -> bool:
-    """Mode TPROXY takes guests for clients in Istio's order, and nobody has said what blocking is."""
-    return config.mode == REDIRECT and (config.layout == SLUICE or config.ipv6 != "block")
+    """Whether guests are told from clients: not in mode TPROXY in Istio's order, and what blocking
+    a guest's family means there nobody has said."""
+    return config.layout == SLUICE or (config.mode == REDIRECT and config.ipv6 != "block")
 
 
 def apart(ranges: Iterable[tuple[int, int]]) -> tuple:
@@ -163,12 +164,14 @@ class RandomTest(ScenarioCase):
             expected, got = evaluator.landing(config, connection), str(landed)
             if got == _without_port_of_its_own(expected):
                 got = expected
-            if expected == got and connection.source and landed.source not in (None, connection.source):
+            if expected == got and landed.source and connection.source not in (None, landed.source):
                 got = f"{got}, from {landed.source}"
             if expected != got:
-                complaints.append(f"seed {case}\n  sluice apply {shlex.join(flags(config.settings()))}\n"
-                                  f"  {connection.title()} by {connection.caller.uid}:"
-                                  f"{connection.caller.gid}\n  expected {expected}\n  got      {got}")
+                caller = connection.caller
+                complaints.append(
+                    f"seed {case}\n  sluice apply {shlex.join(flags(config.settings()))}\n"
+                    f"  {connection.title()} by {caller.uid}:{caller.gid}\n"
+                    f"  expected {expected}\n  got      {got}")
         return complaints
 
 

@@ -80,7 +80,8 @@ class ScenarioCase(unittest.TestCase):
         done = subprocess.run(
             [cli_path(), command, "--netns", pod.netns, *arguments], text=True,
             capture_output=True, timeout=COMMAND_SECONDS, check=False)
-        self.assertEqual(0, done.returncode, f"sluice {command} {shlex.join(arguments)}: {done.stderr}")
+        self.assertEqual(0, done.returncode,
+                         f"sluice {command} {shlex.join(arguments)}: {done.stderr}")
         return done.stdout
 
     def holds(self, scenario: Scenario, mode: str, layout: str) -> None:

@@ -78,4 +78,6 @@ def captured_inbound(address: str, port: int) -> str:
 
 def captured_dns(address: str, protocol: str) -> str:
     """Where a DNS query lands that the sidecar answers; a datagram does not say who was asked."""
-    return "sidecar:15053" if protocol == "udp" else redirected("sidecar:15053", endpoint(address, 53))
+    if protocol == "udp":
+        return "sidecar:15053"
+    return redirected("sidecar:15053", endpoint(address, 53))
