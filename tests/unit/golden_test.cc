@@ -14,6 +14,7 @@
 #include "cni/config.h"
 #include "cni/json.h"
 #include "cni/settings.h"
+#include "rules/consistency.h"
 #include "rules/redirect.h"
 #include "rules/text.h"
 
@@ -60,6 +61,7 @@ std::string rules_of(const cni::Json& golden) {
   CHECK(plugin.unknown_keys.empty());
   RedirectConfig config = plugin.defaults;
   cni::apply_annotations(config, golden.value("annotations", cni::Annotations()));
+  CHECK_NOTHROW(refuse_contradictions(config));
   return to_text({redirect_ruleset(config, Family::ipv4),
                   redirect_ruleset(config, Family::ipv6, ipv6_action_of(golden))},
                  to_save);
