@@ -49,7 +49,6 @@ NAMED = {
     "no group included": Settings(include_owner_groups=""),
     "many groups included": Settings(include_owner_groups=FORTY_GROUPS),
     "groups excluded": Settings(exclude_owner_groups="888,999"),
-    "groups included and excluded": Settings(include_owner_groups="202", exclude_owner_groups="888"),
     "invalid dropped": Settings(drop_invalid=True),
     "DNS": Settings(dns_capture="all"),
     "DNS, several IDs": Settings(dns_capture="all", proxy_uid="3,4", proxy_gid="1,2"),
@@ -62,7 +61,6 @@ NAMED = {
     "resolvers, IPv4 only": Settings(dns_capture="resolvers", dns_resolvers="127.0.0.53,10.96.0.10"),
     "resolvers, IPv6 only": Settings(dns_capture="resolvers", dns_resolvers="fd00::10,fd00::11",
                                      proxy_uid="3,4", proxy_gid="1,2"),
-    "resolvers, none": Settings(dns_capture="resolvers"),
     "resolvers, not used": Settings(dns_resolvers="10.96.0.10"),
     "TPROXY": Settings(interception_mode="TPROXY"),
     "TPROXY, ports": Settings(interception_mode="TPROXY", include_inbound_ports="8080,80"),
@@ -93,7 +91,8 @@ def random_settings(source: random.Random) -> Settings:
     interfaces = ["eth0", "eth1", "net1", "tap0", "k6t-eth0", "a.b_c"]
     cidrs = ["10.0.0.0/8", "172.16.5.4/12", "192.168.1.1/32", "127.0.0.0/8", "0.0.0.0/0", "fd00::/8",
              "2001:db8:5::/32", "::1/128", "::/0", "fe80::1/128"]
-    dns = source.choice(["off", "all", "resolvers"])
+    resolvers = random_list(source, ["10.96.0.10", "127.0.0.53", "fd00::10", "::1", "2001:db8::53"], 3)
+    groups = source.choice(["*", random_list(source, ids, 5)])
 
     def rarely(usual: str, other: str) -> str:
         return other if source.random() < 0.3 else usual
@@ -108,15 +107,15 @@ def random_settings(source: random.Random) -> Settings:
         exclude_outbound_cidrs=random_list(source, cidrs, 3),
         exclude_interfaces=rarely("", random_list(source, interfaces, 3)),
         virtual_interfaces=rarely("", random_list(source, interfaces, 3)),
-        include_owner_groups=rarely("*", random_list(source, ids, 5)),
-        exclude_owner_groups=rarely("", random_list(source, ids, 3)),
+        include_owner_groups=groups,
+        exclude_owner_groups=random_list(source, ids, 3) if groups == "*" else "",
         proxy_uid=",".join(source.sample(ids, source.randint(1, 3))),
         proxy_gid=",".join(source.sample(ids, source.randint(1, 3))),
         proxy_port=rarely("15001", "16001"),
         inbound_capture_port=rarely("15006", "16006"),
         inbound_tunnel_port=rarely("15008", "16008"),
-        dns_capture=dns,
-        dns_resolvers=random_list(source, ["10.96.0.10", "127.0.0.53", "fd00::10", "::1", "2001:db8::53"], 3),
+        dns_capture=source.choice(["off", "all", "resolvers" if resolvers else "off"]),
+        dns_resolvers=resolvers,
         dns_port=rarely("15053", "16053"),
         drop_invalid=source.random() < 0.3,
         tproxy_mark=rarely("1337", "4294967295"),

@@ -81,9 +81,7 @@ class _Commands:
         self._uids = [f"--uid-owner {uid}" for uid in _split(settings.proxy_uid)]
         self._gids = [f"--gid-owner {gid}" for gid in _split(settings.proxy_gid)]
         self._tables: dict[str, list[str]] = {}
-        # Without a resolver to capture for, Istio switches DNS capture off as a whole.
-        self._dns = settings.dns_capture == "all" or (
-            settings.dns_capture == "resolvers" and settings.dns_resolvers != "")
+        self._dns = settings.dns_capture != "off"
 
     def text(self) -> str:
         """Tables in alphabetical order; chains are made first, in the order of their appearance."""
