@@ -62,6 +62,7 @@ class RandomConfig {
     config.drop_invalid = chance(30);
     if (chance(20)) config.ipv4_loopback = parse_cidr("127.0.0.0/8");
     config.log = chance(20);
+    if (chance(30)) leave_little(config);
     return config;
   }
 
@@ -72,6 +73,13 @@ class RandomConfig {
   bool chance(unsigned percent) { return below(100) < percent; }
 
  private:
+  // So that chains come out empty often enough.
+  static void leave_little(RedirectConfig& config) {
+    config.exclude_outbound_ports.emplace();
+    config.include_outbound_ports.clear();
+    config.dns_capture = DnsCapture::off;
+  }
+
   // Distinct elements, as lists that were parsed have them.
   template <class Element, class Make>
   std::vector<Element> distinct(std::size_t longest, Make make) {
