@@ -41,6 +41,22 @@ class NamespaceTest(PodCase, CommandCase):
         self.assertEqual([table["name"] for table in families[0]["tables"]], ["nat"])
         self.assertEqual(families[1]["tables"], [])
 
+    def test_policy_routes_are_planned_checked_and_taken_out(self):
+        tproxy = ("--ipv6", "always", "--interception-mode", "TPROXY")
+        planned = self.prints("apply", *self.netns, "--dry-run", *tproxy)
+        for family in ("IPv4", "IPv6"):
+            self.assertIn(f"+ missing: {family} route: fwmark 0x539 lookup 133\n", planned)
+        self.prints("apply", *self.netns, *tproxy)
+        self.assertEqual(self.prints("check", *self.netns, *tproxy), "")
+        other = sluice("check", *self.netns, *tproxy, "--tproxy-table", "300")
+        self.assertEqual(other.rc, DIFFERENT)
+        self.assertIn("missing: IPv6 route: fwmark 0x539 lookup 300\n", other.out)
+        self.assertIn("unexpected: IPv6 route: fwmark 0x539 lookup 133\n", other.out)
+        self.assertIn("- unexpected: IPv4 route: fwmark 0x539 lookup 133\n",
+                      self.prints("remove", *self.netns, "--dry-run"))
+        self.prints("remove", *self.netns)
+        self.assertEqual(self.prints("remove", *self.netns, "--dry-run"), "")
+
     def test_dry_runs_say_what_they_would_do_and_do_nothing(self):
         planned = self.prints("apply", *self.netns, "--dry-run", "--ipv6", "always")
         self.assertIn("+ missing: IPv4 nat: -A OUTPUT -j ISTIO_OUTPUT\n", planned)
