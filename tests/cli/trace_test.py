@@ -12,6 +12,7 @@ import time
 from tests.cli.command import CommandCase, sluice
 from tests.e2e.cases import PodCase
 from tests.e2e.cni import cli_path
+from tests.e2e.pod import V4
 
 SENDER = """
 import socket, sys
@@ -19,6 +20,15 @@ family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 with socket.socket(family, socket.SOCK_DGRAM) as sock:
     sock.bind((sys.argv[1], 4000))
     sock.sendto(b"query", (sys.argv[1], 53))
+"""
+
+# Connects as a user; whether somebody listens does not matter.
+CALLER = """
+import os, socket, sys
+os.setuid(int(sys.argv[1]))
+with socket.socket() as sock:
+    sock.settimeout(1)
+    sock.connect_ex((sys.argv[2], 81))
 """
 
 
@@ -82,6 +92,21 @@ class TraceTest(PodCase, CommandCase):
                                        r"udp 127\.0\.0\.1:4000 -> 127\.0\.0\.1:53 out lo uid 0 gid 0\n$")
         self.send("::1")
         self.assertRegex(trace.line(), r" outbound redirected: udp \[::1\]:4000 -> \[::1\]:53 out lo uid 0 gid 0\n$")
+
+    def test_what_the_rules_report_with_log_enabled(self):
+        for mode in ("REDIRECT", "TPROXY"):
+            with self.subTest(mode=mode):
+                self.prints("apply", *self.netns, "--log", "--ipv6", "always", "--interception-mode", mode)
+                trace = Trace(self, *self.netns)
+                address = re.escape(V4.peer)
+                for user, event in ((1000, "outbound redirected"), (1337, "outbound passed")):
+                    self.inside("/usr/bin/python3", "-c", CALLER, str(user), V4.peer)
+                    line = trace.line()
+                    # In mode TPROXY what goes to the sidecar is also seen as it comes in over lo.
+                    while mode == "TPROXY" and " in lo" in line:
+                        line = trace.line()
+                    self.assertRegex(line, rf" {event}: tcp \S+ -> {address}:81 out \S+ uid {user} gid 0\n$")
+                trace.end()
 
     def test_signals_end_it_well(self):
         for number in (signal.SIGTERM, signal.SIGINT):
