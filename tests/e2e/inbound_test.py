@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where connections into the pod land, setting by setting."""
 
-from tests.e2e.pod import Family
+from tests.e2e.pod import V6, Family, endpoint
 from tests.e2e.rows import row
-from tests.e2e.scenario import (ISTIO, REDIRECT, SLUICE, TPROXY, Scenario, ScenarioCase, of_both,
-                                tests_of)
-from tests.e2e.traffic import (APP, CLIENT, SIDECAR, SIDECAR_ROOT, Connection, captured_inbound)
+from tests.e2e.scenario import (ISTIO, REDIRECT, SLUICE, TPROXY, Scenario, ScenarioCase, flags,
+                                of_both, tests_of)
+from tests.e2e.traffic import (CLIENT, SIDECAR, SIDECAR_ROOT, Connection, captured_inbound)
 
 
 def into(why: str, family: Family, port: int, **more):
@@ -89,6 +89,10 @@ class InboundTest(ScenarioCase):
         row("the app sees who calls", SIDECAR, f.pod, 8080, "app:8080", source=f.peer, mark=1337,
             transparent=True, seen=f.peer),
     ], modes=[TPROXY], layouts=[SLUICE]),
+    Scenario("a sidecar known by its uid gets back to itself in Istio's order", lambda f: [
+        row("not the app", SIDECAR, f.pod, 8080, captured_inbound(f.pod, 8080), source=f.peer,
+            mark=1337, transparent=True),
+    ], modes=[TPROXY], layouts=[ISTIO], tested=[V6]),
     Scenario("another mark and table", lambda f: [
         into("inbound", f, 8080),
         row("the app sees who calls", SIDECAR_ROOT, f.pod, 8080, "app:8080", source=f.peer,
@@ -106,8 +110,11 @@ class SourceTest(ScenarioCase):
                                     transparent=True)
             self.assertEqual("timeout", str(pod.land(connection)))
 
-    def test_old_connections_survive_their_rules(self):
-        """What was accepted before the rules came keeps its way."""
-        pod = self.pod()
-        for family in pod.families:
-            self.assertEqual("app:8080", str(pod.land(Connection(APP, family.pod, 8080))))
+    def test_what_the_sidecars_socket_takes_for_its_address(self):
+        """TPROXY changes nothing; REDIRECT puts the pod's first address and the listener's port."""
+        for mode, port in ((TPROXY, 8080), (REDIRECT, 15006)):
+            pod = self.redirected(flags({"ipv6": "always", "interceptionMode": mode}))
+            for family in pod.families:
+                landing = pod.land(Connection(CLIENT, family.pod, 8080))
+                self.assertEqual(endpoint(family.pod, port), landing.local)
+                self.assertEqual(captured_inbound(family.pod, 8080), str(landing))

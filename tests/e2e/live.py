@@ -200,7 +200,7 @@ class LivePod(Pod):
         redirected = meant_for != local or not name.endswith(f":{connection.getsockname()[1]}")
         # The caller may have gone already; that is no reason to stop.
         with contextlib.suppress(OSError):
-            landing = Landing(name, meant_for if redirected else None, peer[0])
+            landing = Landing(name, meant_for if redirected else None, peer[0], local)
             connection.sendall(self._note(landing))
 
     def _reply(self, server: socket.socket, name: str) -> None:

@@ -29,7 +29,7 @@ def past(why: str, family: Family, port: int, caller: Caller = APP, address: str
         out("the app's", f, 80),
         out("to a port of the sidecar elsewhere", f, 15008),
         past("a datagram is left alone", f, 443, protocol="udp"),
-        past("the sidecar passes", f, 80, SIDECAR),
+        past("the sidecar passes, as the pod", f, 80, SIDECAR, seen=f.pod),
         past("its uid is enough", f, 80, SIDECAR_USER),
         past("its gid is enough", f, 80, SIDECAR_GROUP),
         past("as TPROXY runs it", f, 80, SIDECAR_ROOT),

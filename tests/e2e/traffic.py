@@ -56,6 +56,7 @@ class Landing:
     place: str  # "sidecar:15001", or in a word what went wrong
     meant_for: Optional[str] = None  # None: for the place itself
     source: Optional[str] = None
+    local: Optional[str] = None  # what the accepted socket takes for its own address
 
     def __str__(self) -> str:
         return redirected(self.place, self.meant_for) if self.meant_for else self.place
