@@ -18,17 +18,20 @@
 #include <string_view>
 #include <utility>
 
-#include <linux/ipv6.h>
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 
 #include "rules/error.h"
 #include "rules/kernel/fd.h"
+#include "rules/kernel/netlink.h"
 #include "rules/kernel/proc.h"
 
 namespace sluice::kernel {
 namespace {
 
 // lo is the first interface of every network namespace (LOOPBACK_IFINDEX in the kernel).
-constexpr int loopback_index = 1;
+constexpr unsigned loopback_index = 1;
 
 // Runs one SIOCGIF* request on the interface `name`; returns 0 or errno.
 int request(const Fd& socket, unsigned long what, const std::string& name, ifreq& interface) {
@@ -95,21 +98,34 @@ std::optional<Link> look_up(const Fd& socket, const std::string& name,
   return link;
 }
 
+NetlinkMessage address_message(const Cidr& cidr, bool add) {
+  NetlinkMessage message = make_message(add ? RTM_NEWADDR : RTM_DELADDR);
+  ifaddrmsg header{};
+  header.ifa_family = AF_INET6;
+  header.ifa_prefixlen = cidr.length;
+  // Else nobody can bind it until the kernel's duplicate detection has come to it.
+  header.ifa_flags = IFA_F_NODAD;
+  header.ifa_index = loopback_index;
+  append(*message, &header, sizeof header);
+  nlattr attribute{};
+  attribute.nla_len = sizeof attribute + static_cast<std::uint16_t>(cidr.address.bytes.size());
+  attribute.nla_type = IFA_LOCAL;
+  append(*message, &attribute, sizeof attribute);
+  append(*message, cidr.address.bytes.data(), cidr.address.bytes.size());
+  return message;
+}
+
 AddressChange change_address(const Cidr& cidr, bool add) {
-  const Fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  in6_ifreq change{};
-  std::memcpy(&change.ifr6_addr, cidr.address.bytes.data(), sizeof change.ifr6_addr);
-  change.ifr6_prefixlen = cidr.length;
-  change.ifr6_ifindex = loopback_index;
-  if (socket && ioctl(socket.get(), add ? SIOCSIFADDR : SIOCDIFADDR, &change) == 0) {
-    return AddressChange::done;
-  }
-  const int errnum = errno;
+  NetlinkSocket socket(NETLINK_ROUTE);
+  const NetlinkMessage message = address_message(cidr, add);
+  const int errnum = socket.request(*message, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
   switch (errnum) {
+    case 0:
+      return AddressChange::done;
     case EEXIST:
     case EADDRNOTAVAIL:
       return AddressChange::unchanged;
-    case EAFNOSUPPORT:  // from socket(2): no IPv6 at all
+    case EAFNOSUPPORT:  // no IPv6 at all
     case EACCES:        // addrconf's answer where disable_ipv6 is set
     case ENODEV:
     case EOPNOTSUPP:

@@ -133,6 +133,17 @@ class CommandLineTest(ScenarioCase):
             self.assertEqual(lands, str(pod.land(Connection(APP, V6.outside, 80))))
 
 
+    def test_the_passthrough_address_can_be_bound_at_once(self):
+        """The kernel must not first look for somebody else who has it."""
+        connection = Connection(SIDECAR, V6.pod, 8080, source=V6.passthrough)
+        pod = self.pod()
+        for _ in range(50):
+            self.sluice("apply", pod, "--ipv6", "always")
+            landing = str(pod.land(connection))
+            self.sluice("remove", pod)
+            self.assertEqual("app:8080", landing)
+
+
 class PolicyRouteTest(PodCase):
     """What mode TPROXY needs beside its rules."""
 
