@@ -11,8 +11,8 @@
 //  - in nat's PREROUTING, the RETURN rules of virtual interfaces behind their jumps. Where nothing
 //  is
 //    captured by its address there are no jumps: who wants just these rules knows them; to
-//    everybody else all that stands right before our jump is ours, unless the same configuration
-//    without virtual interfaces is wanted;
+//    everybody else all that stands right before our jump is ours, unless all else is as it is
+//    wanted, without virtual interfaces;
 //  - in mangle, the rules of mode TPROXY around its mark, which our own chains name;
 //  - reports (NFLOG) whose text begins with ours;
 //  - ::6/128 on lo, which nothing but a sidecar's passthrough uses.

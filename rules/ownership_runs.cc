@@ -163,6 +163,17 @@ bool leaves_virtual_unmarked(const TableRules& nat) {
   });
 }
 
+// Whether the chains that a redirection is made of are those of `wanted`.
+bool is_as_wanted(const TableRules& nat, const TableRules* wanted) {
+  if (wanted == nullptr) return false;
+  for (const char* name : {"ISTIO_INBOUND", "ISTIO_OUTPUT"}) {
+    const Chain* live = find_chain(nat, name);
+    const Chain* asked = find_chain(*wanted, name);
+    if (live == nullptr || asked == nullptr || live->rules != asked->rules) return false;
+  }
+  return true;
+}
+
 // What PREROUTING lets pass right before our jump, or at its end if there is none.
 void add_unmarked_returns(const AnchoredChain& in, Positions& positions) {
   const std::optional<Anchor> anchor = find_anchor(in, nullptr);
@@ -184,10 +195,9 @@ InterfaceRuns interface_runs(const TableRules& table, const AnchoredChain& prero
   add_virtual_returns(prerouting.chain, ours.prerouting);
   const Interfaces asked = wanted_interfaces(wanted);
   const Run run_asked = matching_run(prerouting, asked);
-  const bool wants_none = wanted != nullptr && asked.empty() && leaves_virtual_unmarked(*wanted);
   if (!asked.empty() && run_asked.length == asked.size()) {
     add_range(ours.prerouting, run_asked.end, run_asked.length);
-  } else if (leaves_virtual_unmarked(table) && !wants_none) {
+  } else if (leaves_virtual_unmarked(table) && !(asked.empty() && is_as_wanted(table, wanted))) {
     // Another configuration may have left them, and behind one of them a new rule sees nothing.
     add_unmarked_returns(prerouting, ours.prerouting);
   }

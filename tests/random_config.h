@@ -29,8 +29,8 @@ class RandomConfig {
  public:
   explicit RandomConfig(std::uint64_t seed) : engine_(seed) {}
 
-  // Anything that the settings can ask for but mode NONE. Where virtual interfaces leave no jump
-  // behind they come with something outbound to capture: ownership.h says why.
+  // Anything that the settings can ask for but mode NONE. Virtual interfaces' rules come with a
+  // jump by which their place is known: ownership.h says why.
   RedirectConfig next() {
     RedirectConfig config;
     const std::vector<std::string>& names = layout_names();
@@ -54,7 +54,11 @@ class RandomConfig {
     add_tproxy(config);
     add_dns(config);
     add_groups(config);
-    if (config.include_outbound_cidrs.all || config.layout->virtual_interfaces_in_full) {
+    const bool inbound_jump =
+        config.mode == InterceptionMode::redirect &&
+        (config.include_inbound_ports.all || !config.include_inbound_ports.list.empty());
+    if (inbound_jump || config.include_outbound_cidrs.all ||
+        config.layout->virtual_interfaces_in_full) {
       config.virtual_interfaces = interfaces();
     }
     config.exclude_inbound_cidrs = cidrs();

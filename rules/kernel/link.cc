@@ -19,6 +19,7 @@
 #include <utility>
 
 #include <linux/if_addr.h>
+#include <linux/ipv6.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -98,12 +99,13 @@ std::optional<Link> look_up(const Fd& socket, const std::string& name,
   return link;
 }
 
-NetlinkMessage address_message(const Cidr& cidr, bool add) {
-  NetlinkMessage message = make_message(add ? RTM_NEWADDR : RTM_DELADDR);
+// By netlink, because an ioctl cannot say NODAD: nobody could bind the address until the kernel's
+// duplicate detection has come to it. Returns 0 or errno.
+int add_address(const Cidr& cidr) {
+  const NetlinkMessage message = make_message(RTM_NEWADDR);
   ifaddrmsg header{};
   header.ifa_family = AF_INET6;
   header.ifa_prefixlen = cidr.length;
-  // Else nobody can bind it until the kernel's duplicate detection has come to it.
   header.ifa_flags = IFA_F_NODAD;
   header.ifa_index = loopback_index;
   append(*message, &header, sizeof header);
@@ -112,13 +114,20 @@ NetlinkMessage address_message(const Cidr& cidr, bool add) {
   attribute.nla_type = IFA_LOCAL;
   append(*message, &attribute, sizeof attribute);
   append(*message, cidr.address.bytes.data(), cidr.address.bytes.size());
-  return message;
+  NetlinkSocket socket(NETLINK_ROUTE);
+  return socket.request(*message, NLM_F_CREATE | NLM_F_EXCL);
 }
 
-AddressChange change_address(const Cidr& cidr, bool add) {
-  NetlinkSocket socket(NETLINK_ROUTE);
-  const NetlinkMessage message = address_message(cidr, add);
-  const int errnum = socket.request(*message, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
+int remove_address(const Cidr& cidr) {
+  const Fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  in6_ifreq change{};
+  std::memcpy(&change.ifr6_addr, cidr.address.bytes.data(), sizeof change.ifr6_addr);
+  change.ifr6_prefixlen = cidr.length;
+  change.ifr6_ifindex = loopback_index;
+  return socket && ioctl(socket.get(), SIOCDIFADDR, &change) == 0 ? 0 : errno;
+}
+
+AddressChange outcome_of(int errnum, const char* doing, const Cidr& cidr, const char* where) {
   switch (errnum) {
     case 0:
       return AddressChange::done;
@@ -131,8 +140,7 @@ AddressChange change_address(const Cidr& cidr, bool add) {
     case EOPNOTSUPP:
       return AddressChange::unsupported;
     default:
-      throw Error(errnum, std::string(add ? "add" : "remove") + " address " + to_string(cidr) +
-                              (add ? " to lo" : " from lo"));
+      throw Error(errnum, std::string(doing) + " address " + to_string(cidr) + where);
   }
 }
 
@@ -187,11 +195,11 @@ std::vector<Cidr> ipv6_addresses(const std::string& name) {
 }
 
 AddressChange add_loopback_address(const Cidr& cidr) {
-  return change_address(cidr, true);
+  return outcome_of(add_address(cidr), "add", cidr, " to lo");
 }
 
 AddressChange remove_loopback_address(const Cidr& cidr) {
-  return change_address(cidr, false);
+  return outcome_of(remove_address(cidr), "remove", cidr, " from lo");
 }
 
 }  // namespace sluice::kernel

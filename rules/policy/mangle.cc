@@ -42,10 +42,12 @@ class TproxyRules {
     }
     // The sidecar connects to the application in the client's name and marks those packets.
     rules_.append(hook_in, {.protocol = Protocol::tcp, .matches = {marked}, .target = SaveMark{}});
-    append_log(
-        rules_, source_, hook_in,
-        {.protocol = Protocol::tcp, .matches = {Conntrack{.states = Conntrack::new_connection}}},
-        "inbound passed");
+    // What stays on lo has been reported on its way out.
+    append_log(rules_, source_, hook_in,
+               {.in = Interface{.name = "lo", .negated = true},
+                .protocol = Protocol::tcp,
+                .matches = {Conntrack{.states = Conntrack::new_connection}}},
+               "inbound passed");
     inbound(marked);
     if (captures_inbound(config_)) capture_chains();
     output(marked);

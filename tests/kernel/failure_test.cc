@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // When the kernel refuses: what was there before is there again, and the error says what failed.
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <catch2/catch.hpp>
@@ -194,9 +195,9 @@ TEST_CASE("a writer that comes between a commit and its counters fails nothing")
 
 TEST_CASE("an address that cannot be added fails apply before any rule is written") {
   TestNetns netns;
-  const auto weaken = [] { refuse(SYS_ioctl, {{.index = 1, .value = SIOCSIFADDR}}, ENOBUFS); };
+  const auto weaken = [] { refuse(SYS_socket, {{.index = 0, .value = AF_NETLINK}}, EPERM); };
   CHECK_THAT(apply_in_child(netns, both_families(small_config()), weaken),
-             Catch::StartsWith("errno " + std::to_string(ENOBUFS) + ": add address ::6/128 to lo"));
+             Catch::StartsWith("errno " + std::to_string(EPERM) + ": open netlink"));
   CHECK(netns.proc_net("ip_tables_names").empty());
 }
 

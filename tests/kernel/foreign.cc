@@ -44,8 +44,8 @@ COMMIT
 :istio_output - [0:0]
 [123456789012:98765432109876] -A PREROUTING -p tcp -m tcp --dport 80 -j ISTIO_INBOUND2
 [10:69] -A PREROUTING -m comment --comment "-j ISTIO_INBOUND" -j ISTIO
-[11:70] -A PREROUTING -i net1 -p tcp -j RETURN
 [12:71] -A PREROUTING -i eth9 -j RETURN
+[11:70] -A PREROUTING -i net1 -p tcp -j RETURN
 [13:72] -A INPUT -i net1 -j RETURN
 [14:73] -A OUTPUT -j MY_ISTIO_OUTPUT
 [15:74] -A OUTPUT -p tcp -m multiport --dports 80,443 -j istio_output
