@@ -85,13 +85,8 @@ class Draw(random.Random):
 
 def random_config(draw: Draw) -> Config:
     uids, gids = draw.identities()
-    layout = draw.choice((ISTIO, SLUICE))
-    included = draw.included_networks()
-    # Rules of virtual interfaces that capture nothing look like anybody's in Istio's order; what
-    # becomes of them is tested where rules are looked at.
-    guests = draw.maybe(("net1",), (), 0.5) if layout == SLUICE or included is None else ()
     return Config(
-        layout=layout,
+        layout=draw.choice((ISTIO, SLUICE)),
         mode=draw.choice((REDIRECT, TPROXY)),
         ipv6=draw.choice(("always", "always", "always", "always", "block", "never")),
         proxy_uids=uids,
@@ -101,11 +96,11 @@ def random_config(draw: Draw) -> Config:
         exclude_inbound_cidrs=draw.maybe(draw.networks(), (), 0.2),
         include_outbound_ports=draw.maybe(draw.ports(), ()),
         exclude_outbound_ports=draw.maybe(draw.ports(), None),
-        include_outbound_cidrs=included,
+        include_outbound_cidrs=draw.included_networks(),
         exclude_outbound_cidrs=draw.maybe(draw.networks(), ()),
         exclude_outbound_for_uids=draw.maybe(draw.exclusions(), ()),
         exclude_interfaces=draw.maybe(draw.some(("eth0", "net1", "net9"), 2), (), 0.15),
-        virtual_interfaces=guests,
+        virtual_interfaces=draw.maybe(("net1",), (), 0.5),
         ipv4_loopback=draw.maybe("127.0.0.0/8", "127.0.0.1/32", 0.1),
         **draw.groups(),
         **draw.dns(),
