@@ -413,10 +413,11 @@ class NamesTest(IstioCase):
             self.assertIn(row.variable, result.out)
         self.assertEqual(run_in(self.pod, "--help").out, result.out)
 
-    def test_the_readme_names_every_flag_and_variable(self):
-        readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    def test_the_manual_names_every_flag_and_variable(self):
+        path = Path(__file__).resolve().parents[2] / "docs" / "istio-iptables.md"
+        manual = path.read_text(encoding="utf-8")
         names = set(re.findall(r"--[a-z_-]+|\$[A-Z0-9_]+", run_in(self.pod, "-h").out)) - {"--help"}
         names = {name for name in names if "log_" not in name and name != "--vklog"}
         self.assertGreater(len(names), 60)
         for name in names:
-            self.assertRegex(readme, f"[` ]{name.lstrip('$')}`")
+            self.assertRegex(manual, f"[` ]{name.lstrip('$')}`")
