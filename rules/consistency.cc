@@ -26,14 +26,20 @@ void refuse_shared_ports(const RedirectConfig& config) {
   const auto refuse = [](const char* a, const char* b, std::uint16_t port) {
     throw Error(std::string(a) + " and " + b + " are both " + std::to_string(port));
   };
+  const std::uint16_t tunnel = config.inbound_tunnel_port;
   if (config.proxy_port == config.inbound_capture_port) {
     refuse("proxyPort", "inboundCapturePort", config.proxy_port);
+  }
+  if (tunnel == config.proxy_port) refuse("proxyPort", "inboundTunnelPort", tunnel);
+  if (tunnel == config.inbound_capture_port) {
+    refuse("inboundCapturePort", "inboundTunnelPort", tunnel);
   }
   if (config.dns_capture == DnsCapture::off) return;
   if (config.dns_port == config.proxy_port) refuse("proxyPort", "dnsPort", config.dns_port);
   if (config.dns_port == config.inbound_capture_port) {
     refuse("inboundCapturePort", "dnsPort", config.dns_port);
   }
+  if (config.dns_port == tunnel) refuse("inboundTunnelPort", "dnsPort", config.dns_port);
 }
 
 void refuse_shared_mark(const RedirectConfig& config) {

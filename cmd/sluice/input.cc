@@ -84,8 +84,13 @@ void add_input_options(CLI::App& app, InputOptions& options) {
     const cni::Setting& setting = cni::settings()[i];
     const auto store = [&options, i](const std::string& text) { options.settings[i] = text; };
     if (setting.type == cni::SettingType::boolean) {
-      app.add_flag_callback(
-          setting.flag, [store] { store("true"); }, setting.help);
+      // With a value it is checked as everywhere: CLI11's own flags take any number for true.
+      const auto switch_on = [store](const std::string& text) {
+        store(text.empty() ? "true" : text);
+      };
+      app.add_option_function<std::string>(setting.flag, switch_on, setting.help)
+          ->expected(0, 1)
+          ->type_name("[true|false]");
     } else {
       app.add_option_function<std::string>(setting.flag, store, setting.help)->expected(1);
     }

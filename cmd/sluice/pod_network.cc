@@ -20,7 +20,8 @@ PodNetwork network_of(PodNamespace& pod, const std::vector<IpAddress>& known) {
 
 void warn_of_uncaptured(const RedirectConfig& config, const PodNetwork& network) {
   for (const IpAddress& address : uncaptured_ipv6(config, network)) {
-    write_log("sluice: warn: traffic of address " + to_string(address) + " is not redirected");
+    write_log("sluice: warn: traffic of address " + to_string(address) +
+              " is not redirected: the pod's first address is IPv4 and the mesh is not dual stack");
   }
 }
 

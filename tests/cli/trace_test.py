@@ -12,7 +12,8 @@ import time
 from tests.cli.command import CommandCase, sluice
 from tests.e2e.cases import PodCase
 from tests.e2e.cni import cli_path
-from tests.e2e.pod import V4
+from tests.e2e.pod import V4, V6, endpoint
+from tests.e2e.traffic import APP, CLIENT, SIDECAR, Connection
 
 SENDER = """
 import socket, sys
@@ -107,6 +108,32 @@ class TraceTest(PodCase, CommandCase):
                         line = trace.line()
                     self.assertRegex(line, rf" {event}: tcp \S+ -> {address}:81 out \S+ uid {user} gid 0\n$")
                 trace.end()
+
+    def test_each_kind_of_report_in_both_families(self):
+        for mode in ("REDIRECT", "TPROXY"):
+            self.prints("apply", *self.netns, "--log", "--ipv6", "always", "--interception-mode", mode)
+            for family in (V4, V6):
+                for caller, address, port, event in (
+                        (CLIENT, family.pod, 8080, "inbound redirected"), (CLIENT, family.pod, 15021, "inbound passed"),
+                        (APP, family.outside, 80, "outbound redirected"), (SIDECAR, family.outside, 80, "outbound passed")):
+                    self.is_reported(f"{mode} {event}", event, Connection(caller, address, port))
+
+    def test_what_is_blocked_is_reported(self):
+        self.prints("apply", *self.netns, "--log", "--ipv6", "block")
+        for caller, address in ((CLIENT, V6.pod), (APP, V6.outside)):
+            self.is_reported(caller.name, "blocked", Connection(caller, address, 80))
+
+    def is_reported(self, case, event, connection):
+        """By the first line that is not of the sidecar's packets over lo."""
+        with self.subTest(case, connection=connection.title()):
+            trace = Trace(self, *self.netns)
+            self.pod.land(connection)
+            line = trace.line()
+            while " in lo" in line:
+                line = trace.line()
+            trace.end()
+            self.assertIn(f" {event}: tcp ", line)
+            self.assertIn(f" -> {endpoint(connection.address, connection.port)} ", line)
 
     def test_signals_end_it_well(self):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The policy once more, in the words of the mesh's contract: where does a connection land?
+"""The policy once more, in the words of settings and addresses: where does a connection land?
 
 Knows settings and addresses, no tables, chains or rules. tests/e2e/random_test.py compares it with
 real packets. The faults of layout `istio` are told apart from what layout `sluice` does.

@@ -3,7 +3,7 @@
 
 from tests.e2e.pod import Family
 from tests.e2e.rows import row
-from tests.e2e.scenario import (ISTIO, REDIRECT, SLUICE, Scenario, ScenarioCase, of_both, tests_of)
+from tests.e2e.scenario import (ISTIO, REDIRECT, SLUICE, TPROXY, Scenario, ScenarioCase, of_both, tests_of)
 from tests.e2e.traffic import (APP, CLIENT, GUEST, captured_dns, captured_inbound,
                                captured_outbound)
 
@@ -70,6 +70,11 @@ def past(why: str, family: Family, port: int, address: str = "", **more):
     Scenario("virtual interface beats excluded interface in Istio's order", lambda f: [
         out("to the world", f, 80),
     ], {**GUESTS, "excludeInterfaces": "net1"}, modes=[REDIRECT], layouts=[ISTIO]),
+    Scenario("guests are taken for clients with TPROXY in Istio's order", lambda f: [
+        row("to the world", GUEST, f.outside, 80, captured_inbound(f.outside, 80)),
+        row("to the pod", GUEST, f.guest_gateway, 8080,
+            captured_inbound(f.guest_gateway, 8080)),
+    ], GUESTS, modes=[TPROXY], layouts=[ISTIO]),
     Scenario("a guest without a virtual interface", lambda f: [
         row("is a client like any other", GUEST, f.guest_gateway, 8080,
             captured_inbound(f.guest_gateway, 8080)),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The nat table that Istio's contract asks for, in the words of iptables-legacy-save.
+"""The nat table that Istio writes, in the words of iptables-legacy-save.
 
-Written down from the order in the contract, one function per chain, so that it owes nothing to the plugin's code.
+Written down chain by chain from Istio's order, so that it owes nothing to the plugin's code.
 """
 
 from dataclasses import dataclass

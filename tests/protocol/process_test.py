@@ -3,10 +3,11 @@
 
 import json
 import os
+import unittest
 
 from tests.protocol.contract import PluginCase
 from tests.protocol.netconf import conf, mesh_conf
-from tests.protocol.runtime import run
+from tests.protocol.runtime import PLUGIN, run
 
 # A shell that changes its streams and then becomes the plugin.
 CLOSED_STDIN = ("sh", "-c", 'exec "$@" <&-', "sh")
@@ -48,6 +49,11 @@ class Streams(PluginCase):
         document = conf()
         slowly = ("sh", "-c", 'while IFS= read -r line; do echo "$line"; sleep 0.01; done | "$@"', "sh")
         self.assert_passed(run("ADD", json.dumps(document, indent=1) + "\n", wrap=slowly), document)
+
+
+class Size(unittest.TestCase):
+    def test_it_is_copied_onto_every_node(self):
+        self.assertLess(os.path.getsize(PLUGIN), 3 << 20)
 
 
 class Surroundings(PluginCase):

@@ -48,6 +48,12 @@ TEST_CASE("consistency: listeners do not share a port", "[consistency]") {
   CHECK(refusal({.proxy_port = 15006}) == "proxyPort and inboundCapturePort are both 15006");
   CHECK(refusal({.dns_capture = DnsCapture::all, .dns_port = 15001}) ==
         "proxyPort and dnsPort are both 15001");
+  CHECK(refusal({.inbound_tunnel_port = 15001}) ==
+        "proxyPort and inboundTunnelPort are both 15001");
+  CHECK(refusal({.inbound_tunnel_port = 15006}) ==
+        "inboundCapturePort and inboundTunnelPort are both 15006");
+  CHECK(refusal({.dns_capture = DnsCapture::all, .dns_port = 15008}) ==
+        "inboundTunnelPort and dnsPort are both 15008");
   CHECK(refusal({.dns_capture = DnsCapture::all, .dns_port = 15006}) ==
         "inboundCapturePort and dnsPort are both 15006");
 }
