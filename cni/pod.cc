@@ -156,7 +156,8 @@ std::string reason_to_pass(const PluginConfig& config, const Pod& pod) {
 // What the pod says of its proxy, where Istio has it from.
 struct Proxy {
   std::optional<std::string> interception_mode;
-  ProxyEnv env;
+  ProxyEnv metadata;  // of proxy.istio.io/config
+  ProxyEnv env;       // of the container, before that
 };
 
 Proxy read_proxy(const Pod& pod) {
@@ -169,16 +170,14 @@ Proxy read_proxy(const Pod& pod) {
       const ProxyConfig read = parse_proxy_config(*text);
       proxy.interception_mode = read.interception_mode;
       for (const auto& [name, value] : read.metadata) {
-        proxy.env[name] = {.value = value, .where = where};
-        proxy.env[name].where.append("proxyMetadata ").append(name);
+        proxy.metadata[name] = {.value = value, .where = where};
+        proxy.metadata[name].where.append("proxyMetadata ").append(name);
       }
     } catch (const Error& error) {
       throw Error(Code::invalid_config, where + error.what());
     }
   }
-  if (pod.facts && pod.facts->sidecar) {
-    for (const auto& [name, variable] : pod.facts->sidecar->env) proxy.env[name] = variable;
-  }
+  if (pod.facts && pod.facts->sidecar) proxy.env = pod.facts->sidecar->env;
   return proxy;
 }
 
@@ -191,6 +190,7 @@ void apply_proxy(RedirectConfig& config, const Proxy& proxy, const std::optional
                                             ": interceptionMode: " + error.what());
     }
   }
+  apply_proxy_env(config, proxy.metadata);
   apply_proxy_env(config, proxy.env);
   if (!facts || !facts->sidecar) return;
   if (facts->sidecar->uid) config.proxy_uids = {*facts->sidecar->uid};
@@ -258,7 +258,8 @@ Decision decide(const PluginConfig& config, const Pod& pod, const Override& over
   Decision decision{.redirect = false, .reason = reason_to_pass(config, pod), .config = {}};
   if (!decision.reason.empty()) return decision;
   const Proxy proxy = read_proxy(pod);
-  if (!config.redirect_all && disables_envoy(proxy.env)) {
+  if (!config.redirect_all &&
+      disables_envoy(proxy.env.contains("DISABLE_ENVOY") ? proxy.env : proxy.metadata)) {
     decision.reason = "DISABLE_ENVOY is true";
     return decision;
   }

@@ -49,15 +49,17 @@ void refuse_shared_mark(const RedirectConfig& config) {
   }
 }
 
-// Istio's order has a rule for each pair of a virtual interface and an included CIDR: two lists
-// that a pod may fill to their limits would make millions.
+// There is a rule for each pair of a virtual interface and an included CIDR, in Istio's order, or a
+// resolver, in our own: two lists that a pod may fill to their limits would make millions.
 void refuse_product(const RedirectConfig& config) {
-  const std::size_t interfaces = config.virtual_interfaces.size();
-  const std::size_t cidrs = config.include_outbound_cidrs.list.size();
-  if (interfaces * cidrs <= list_length_limit) return;
-  throw Error("virtualInterfaces and includeOutboundCidrs make " +
-              std::to_string(interfaces * cidrs) + " pairs, more than " +
-              std::to_string(list_length_limit));
+  const auto refuse = [&](const char* other, std::size_t size) {
+    const std::size_t pairs = config.virtual_interfaces.size() * size;
+    if (pairs <= list_length_limit) return;
+    throw Error(std::string("virtualInterfaces and ") + other + " make " + std::to_string(pairs) +
+                " pairs, more than " + std::to_string(list_length_limit));
+  };
+  refuse("includeOutboundCidrs", config.include_outbound_cidrs.list.size());
+  if (config.dns_capture == DnsCapture::resolvers) refuse("dnsResolvers", config.resolvers.size());
 }
 
 }  // namespace

@@ -15,12 +15,15 @@
 #include "cmd/sluice/commands.h"
 #include "cmd/stdio.h"
 #include "cni/version.h"
+#include "rules/error.h"
 
 namespace {
 
 // One specific line: no help, nothing on stdout.
 int fail(const std::string& message) {
-  const std::string line = message.substr(0, message.find('\n'));
+  constexpr std::size_t line_limit = 1000;
+  std::string line = sluice::printable(message.substr(0, message.find('\n')));
+  if (line.size() > line_limit) line = line.substr(0, line_limit) + "...";
   sluice::cmd::write_all(STDERR_FILENO, "sluice: " + line + "\n");
   return EXIT_FAILURE;
 }

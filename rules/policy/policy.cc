@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <set>
 #include <utility>
 
 namespace sluice::policy {
@@ -70,10 +71,11 @@ bool captures_inbound(const RedirectConfig& config) {
 }
 
 std::vector<std::string> guest_interfaces(const Source& source) {
-  const auto& excluded = source.config.exclude_interfaces;
+  const auto& list = source.config.exclude_interfaces;
+  const std::set<std::string_view> excluded(list.begin(), list.end());
   std::vector<std::string> names;
   for (const std::string& name : source.config.virtual_interfaces) {
-    if (std::find(excluded.begin(), excluded.end(), name) == excluded.end()) names.push_back(name);
+    if (!excluded.contains(name)) names.push_back(name);
   }
   return names;
 }

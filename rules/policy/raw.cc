@@ -22,12 +22,9 @@ Rule udp_from(std::uint16_t port, CtZone zone) {
           .target = zone};
 }
 
-// Not where DNS is an excluded port: an answer to a guest may have to be translated back, for which
-// it must be tracked where the query is.
-void append_guests(TableBuilder& rules, const Source& source,
+void append_guests(TableBuilder& rules, const std::vector<std::string>& guests,
                    const std::optional<AddressMatch>& resolver) {
-  if (!source.layout.virtual_interfaces_in_full || excludes_outbound_dns(source)) return;
-  for (const std::string& name : guest_interfaces(source)) {
+  for (const std::string& name : guests) {
     Rule query = udp_to(dns_service_port, application_zone);
     query.in = Interface{.name = name};
     query.destination = resolver;
@@ -51,6 +48,12 @@ TableRules raw_table(const Source& source) {
       rules.append(dns_chain, std::move(answer));
     }
   }
+  // Not where DNS is an excluded port: an answer to a guest may have to be translated back, for
+  // which it must be tracked where the query is.
+  const bool has_guests =
+      source.layout.virtual_interfaces_in_full && !excludes_outbound_dns(source);
+  const std::vector<std::string> guests =
+      has_guests ? guest_interfaces(source) : std::vector<std::string>();
   if (captures_dns(source)) rules.append("PREROUTING", {.target = Jump{inbound_chain}});
   for (const std::optional<AddressMatch>& resolver : resolver_matches(source)) {
     Rule query = udp_to(dns_service_port, application_zone);
@@ -59,7 +62,7 @@ TableRules raw_table(const Source& source) {
     Rule answer = udp_from(dns_service_port, upstream_zone);
     answer.source = resolver;
     rules.append(inbound_chain, std::move(answer));
-    append_guests(rules, source, resolver);
+    append_guests(rules, guests, resolver);
   }
   return std::move(rules).build({inbound_chain, dns_chain});
 }

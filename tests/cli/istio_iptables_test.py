@@ -285,6 +285,23 @@ class FilesTest(IstioCase):
                 self.planned(*DNS, etc=etc)
                 self.planned("--capture-all-dns", etc=etc)
 
+    def test_what_only_cleans_up_needs_no_resolvers(self):
+        for flag in ("--cleanup-only", "--skip-rule-apply"):
+            self.assertEqual(self.planned(*ALL, "--redirect-dns", flag, etc={"resolv.conf": ""}), "")
+
+    def test_a_switch_without_a_value_says_nothing(self):
+        for switch in SWITCHES:
+            for variable in switch.variables:
+                self.assertEqual(self.planned(*switch.context, env={variable: ""}),
+                                 self.planned(*switch.context))
+
+    def test_contradictions_are_refused(self):
+        groups = {"ISTIO_OUTBOUND_OWNER_GROUPS": "1001", "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE": "2002"}
+        for arguments, env, says in ((("-p", "15006"), {}, "15006"), (("-p", "15053", *DNS), {}, "15053"),
+                                     ((), groups, "2002")):
+            with self.subTest(arguments=arguments, env=env):
+                self.refused("-n", *ALL, *arguments, says=(says,), env=env)
+
     def test_the_nodes_files_are_not_asked(self):
         self.assertEqual(self.planned("--redirect-dns", "--cni-mode", etc=RESOLVERS), self.planned(*DNS))
 
@@ -324,7 +341,7 @@ class RefusalTest(IstioCase):
                 ("--probe-timeout", "PROBE_TIMEOUT", "25h", "25h"),
                 ("--probe-timeout", "PROBE_TIMEOUT", "1e3s", "1e3s"),
                 ("--probe-timeout", "PROBE_TIMEOUT", "infs", "infs"),
-                ("--skip-rule-apply", "SKIP_RULE_APPLY", "", "\"\""),
+                ("--skip-rule-apply", "SKIP_RULE_APPLY", "maybe", "maybe"),
                 ("--run-validation", "RUN_VALIDATION", "on", "on"),
                 ("--redirect-dns", "REDIRECT_DNS", "on", "on"),
                 ("--redirect-dns", "ISTIO_META_DNS_CAPTURE", "on", "on"),

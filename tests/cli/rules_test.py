@@ -127,6 +127,15 @@ class FlagsTest(CommandCase):
         self.refuses("rules", "--proxy-port", "15006", says="inboundCapturePort")
         self.refuses("rules", "--include-owner-groups", "1", "--exclude-owner-groups", "2", says="excludeOwnerGroups")
 
+    def test_a_long_mistake_is_cut(self):
+        self.refuses("rules", "x" * 5000 + "\x1b[2J", says="xxx")
+
+    def test_switches_take_true_and_false(self):
+        plain = self.prints("rules", "--ipv6", "auto")
+        self.assertEqual(self.prints("rules", "--drop-invalid=false"), plain)
+        self.assertEqual(self.prints("rules", "--drop-invalid=true"), self.prints("rules", "--drop-invalid"))
+        self.refuses("rules", "--drop-invalid=2", says="--drop-invalid: \"2\"")
+
     def test_wrong_usage_is_one_line(self):
         self.refuses(says="subcommand")
         self.refuses("rulez", says="rulez")

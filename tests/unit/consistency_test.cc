@@ -73,6 +73,11 @@ TEST_CASE("consistency: two long lists do not multiply without limit", "[consist
   config.include_outbound_cidrs.list.resize(65);
   CHECK(refusal(config) ==
         "virtualInterfaces and includeOutboundCidrs make 8320 pairs, more than 8192");
+  config.include_outbound_cidrs = {};
+  config.resolvers.resize(65);
+  CHECK_NOTHROW(refuse_contradictions(config));
+  config.dns_capture = DnsCapture::resolvers;
+  CHECK(refusal(config) == "virtualInterfaces and dnsResolvers make 8320 pairs, more than 8192");
 }
 
 TEST_CASE("consistency: nothing is refused where nothing is written", "[consistency]") {

@@ -208,6 +208,9 @@ TEST_CASE("decide: the order of sources", "[decide]") {
   CHECK(dns() == DnsCapture::off);
   sidecar_in(pod)["env"] = {{{"name", "ISTIO_META_DNS_CAPTURE"}, {"value", "true"}}};
   CHECK(dns() == DnsCapture::all);
+  // The other name of the same variable is in the container, and that counts.
+  sidecar_in(pod)["env"] = {{{"name", "REDIRECT_DNS"}, {"value", "true"}}};
+  CHECK(dns() == DnsCapture::all);
   annotations["sluice.dev/dns-capture"] = "off";
   CHECK(dns() == DnsCapture::off);
 }

@@ -17,6 +17,7 @@
 #include "cmd/sluice/istio_iptables/validation.h"
 #include "cmd/sluice/pod_network.h"
 #include "cmd/stdio.h"
+#include "rules/consistency.h"
 #include "rules/error.h"
 #include "rules/kernel/fd.h"
 #include "rules/kernel/link.h"
@@ -109,7 +110,13 @@ int run_istio_iptables(const std::vector<std::string>& arguments) {
     if (!write_all(STDOUT_FILENO, istio_iptables::usage())) throw Error(errno, "write to stdout");
     return EXIT_SUCCESS;
   }
-  complete(options);
+  // What only cleans up, or does nothing, must not fail for what it does not need.
+  const bool needs_config =
+      options.run_validation || (!options.skip_rule_apply && !options.cleanup_only);
+  if (needs_config) {
+    complete(options);
+    refuse_contradictions(options.config);
+  }
   if (options.native_nftables || options.binary == IptablesBinary::nft) {
     write_log("sluice: warn: nftables is asked for: this version writes xtables rules");
   }

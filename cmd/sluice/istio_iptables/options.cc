@@ -41,7 +41,9 @@ void read_environment(Options& options) {
   for (const Flag& flag : flags()) {
     for (const std::string& variable : variables_of(flag)) {
       const char* value = std::getenv(variable.c_str());
-      if (value != nullptr) set(options, flag, value, variable);
+      // A manifest may set a switch to nothing, which says nothing; a list to nothing is empty.
+      const bool unset = value == nullptr || (flag.type == FlagType::boolean && *value == '\0');
+      if (!unset) set(options, flag, value, variable);
     }
   }
 }
