@@ -142,7 +142,10 @@ NetlinkSocket::NetlinkSocket(int protocol) {
   const Callbacks callbacks(nl_cb_alloc(NL_CB_DEFAULT));
   if (callbacks) socket_.reset(nl_socket_alloc_cb(callbacks.get()));
   if (!socket_) throw Error(ENOMEM, "prepare a netlink socket");
+  errno = 0;
   if (const int failure = nl_connect(socket_.get(), protocol); failure < 0) {
+    // socket(2) or bind(2) has left the errno that libnl makes its own code of.
+    if (errno != 0) throw Error(errno, "open a netlink socket");
     throw failed("open", failure);
   }
   // Lets the kernel filter dumps, Linux 4.20; before that it sends everything.

@@ -197,7 +197,7 @@ TEST_CASE("an address that cannot be added fails apply before any rule is writte
   TestNetns netns;
   const auto weaken = [] { refuse(SYS_socket, {{.index = 0, .value = AF_NETLINK}}, EPERM); };
   CHECK_THAT(apply_in_child(netns, both_families(small_config()), weaken),
-             Catch::StartsWith("errno " + std::to_string(EPERM) + ": open netlink"));
+             Catch::StartsWith("errno " + std::to_string(EPERM) + ": open a netlink socket"));
   CHECK(netns.proc_net("ip_tables_names").empty());
 }
 

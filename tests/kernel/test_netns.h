@@ -50,8 +50,8 @@ class TestNetns {
   std::string proc_net(const std::string& name) const;
   void set_sysctl(const std::string& path, const std::string& value) const;
 
-  // The IPv6 addresses, sorted, one a line: digits, length, interface. Without the flags: that an address
-  // is tentative passes by itself.
+  // The IPv6 addresses, sorted, one a line: digits, length, interface. Without the flags: that an
+  // address is tentative passes by itself.
   std::string addresses() const;
 
   // Rules of both families with counters, and the IPv6 addresses.
