@@ -166,12 +166,12 @@ bool leaves_virtual_unmarked(const TableRules& nat) {
 // Whether the chains that a redirection is made of are those of `wanted`.
 bool is_as_wanted(const TableRules& nat, const TableRules* wanted) {
   if (wanted == nullptr) return false;
-  for (const char* name : {"ISTIO_INBOUND", "ISTIO_OUTPUT"}) {
+  const auto same = [&](const char* name) {
     const Chain* live = find_chain(nat, name);
     const Chain* asked = find_chain(*wanted, name);
-    if (live == nullptr || asked == nullptr || live->rules != asked->rules) return false;
-  }
-  return true;
+    return live != nullptr && asked != nullptr && live->rules == asked->rules;
+  };
+  return same("ISTIO_INBOUND") && same("ISTIO_OUTPUT");
 }
 
 // What PREROUTING lets pass right before our jump, or at its end if there is none.

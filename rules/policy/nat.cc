@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // nat: connections are redirected to the sidecar. Istio's order of rules, chain by chain.
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "rules/policy/policy.h"
 
@@ -15,24 +18,23 @@ constexpr Interceptor redirecting{.table = Table::nat,
 // What guests send, as Istio has it: each rule is inserted at the top, so the last one stands
 // first, and nothing but the destination counts.
 void insert_virtual(TableBuilder& rules, const Source& source) {
-  const auto& names = source.config.virtual_interfaces;
+  const auto& interfaces = source.config.virtual_interfaces;
   const Selection<Cidr>& included = source.config.include_outbound_cidrs;
-  const auto redirect = [&](const std::string& name, std::optional<AddressMatch> destination) {
-    rules.append("PREROUTING", {.destination = std::move(destination),
-                                .in = Interface{.name = name},
-                                .target = Jump{redirect_chain}});
-  };
-  for (auto cidr = included.list.rbegin(); cidr != included.list.rend(); ++cidr) {
-    if (cidr->address.family != source.family) continue;
-    for (auto name = names.rbegin(); name != names.rend(); ++name) {
-      redirect(*name, address_match(*cidr));
+  const std::vector<std::string> names(interfaces.rbegin(), interfaces.rend());
+  const std::vector<Cidr> cidrs(included.list.rbegin(), included.list.rend());
+  const auto redirect = [&](const std::optional<AddressMatch>& destination) {
+    for (const std::string& name : names) {
+      rules.append("PREROUTING", {.destination = destination,
+                                  .in = Interface{.name = name},
+                                  .target = Jump{redirect_chain}});
     }
+  };
+  for (const Cidr& cidr : cidrs) {
+    if (cidr.address.family == source.family) redirect(address_match(cidr));
   }
-  for (auto name = names.rbegin(); name != names.rend(); ++name) {
-    if (included.all) redirect(*name, std::nullopt);
-  }
-  for (auto name = names.rbegin(); name != names.rend(); ++name) {
-    rules.append("PREROUTING", {.in = Interface{.name = *name}});
+  if (included.all) redirect(std::nullopt);
+  for (const std::string& name : names) {
+    rules.append("PREROUTING", {.in = Interface{.name = name}});
   }
 }
 

@@ -44,15 +44,15 @@ std::optional<Info> read_payload(const Payload& payload, std::uint8_t revision) 
 
 // All encode functions throw Error for what the kernel's structure cannot hold, and for an address
 // or message of the other family.
-Payload encode(const Tcp& match);
-Payload encode(const Udp& match);
-Payload encode(const Owner& match);
+Payload encode(const Tcp& tcp);
+Payload encode(const Udp& udp);
+Payload encode(const Owner& owner);
 Payload encode(const Multiport& match);
 Payload encode(const Mark& match);
 Payload encode(const Connmark& match);
 Payload encode(const Conntrack& match);
 Payload encode(const Limit& match);
-Payload encode(const Redirect& target, Family family);
+Payload encode(const Redirect& redirect, Family family);
 Payload encode(const RejectWithTcpReset& target, Family family);
 Payload encode(const RejectWithPortUnreachable& target, Family family);
 Payload encode(const SetMark& target, Family family);

@@ -17,7 +17,7 @@ Payload reject(Family family, ipt_reject_with ipv4, ip6t_reject_with ipv6) {
 
 }  // namespace
 
-Payload encode(const RejectWithTcpReset& /*reject*/, Family family) {
+Payload encode(const RejectWithTcpReset& /*target*/, Family family) {
   return reject(family, IPT_TCP_RESET, IP6T_TCP_RESET);
 }
 
