@@ -20,8 +20,6 @@ constexpr const char* status_annotation = "sidecar.istio.io/status";
 constexpr const char* inject_annotation = "sidecar.istio.io/inject";
 constexpr const char* templates_annotation = "inject.istio.io/templates";
 constexpr const char* proxy_config_annotation = "proxy.istio.io/config";
-constexpr const char* sidecar_container = "istio-proxy";
-constexpr const char* init_container = "istio-init";
 
 std::string argument(const std::map<std::string, std::string>& args, const char* key) {
   const auto found = args.find(key);
@@ -258,8 +256,9 @@ Decision decide(const PluginConfig& config, const Pod& pod, const Override& over
   Decision decision{.redirect = false, .reason = reason_to_pass(config, pod), .config = {}};
   if (!decision.reason.empty()) return decision;
   const Proxy proxy = read_proxy(pod);
-  if (!config.redirect_all &&
-      disables_envoy(proxy.env.contains("DISABLE_ENVOY") ? proxy.env : proxy.metadata)) {
+  ProxyEnv env = proxy.env;
+  env.insert(proxy.metadata.begin(), proxy.metadata.end());  // as far as the container lacks it
+  if (!config.redirect_all && disables_envoy(env)) {
     decision.reason = "DISABLE_ENVOY is true";
     return decision;
   }

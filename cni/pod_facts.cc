@@ -10,8 +10,6 @@
 namespace sluice::cni {
 namespace {
 
-constexpr const char* sidecar_container = "istio-proxy";
-constexpr const char* init_container = "istio-init";
 constexpr const char* sidecar_path = "container \"istio-proxy\": ";
 
 ProxyEnv read_env(const Json& container) {

@@ -13,6 +13,10 @@
 
 namespace sluice::cni {
 
+// The containers that the injector adds.
+inline constexpr const char* sidecar_container = "istio-proxy";
+inline constexpr const char* init_container = "istio-init";
+
 struct PodFacts {
   // The container istio-proxy, ordinary or init container (a native sidecar).
   struct Sidecar {

@@ -190,7 +190,7 @@ bool owns_exactly(const TableRules& live, const TableRules& wanted, const TableR
 
 Differences diff(const Ruleset& wanted, const Ruleset& live) {
   Differences found;
-  for (const Table table : {Table::raw, Table::mangle, Table::nat, Table::filter}) {
+  for (const Table table : all_tables) {
     TableDiff(wanted.family, table, found)
         .compare(find_table(wanted, table), find_table(live, table));
   }
@@ -199,7 +199,7 @@ Differences diff(const Ruleset& wanted, const Ruleset& live) {
 
 Differences diff(const Interception& wanted, const Interception& live) {
   Differences found;
-  for (const Family family : {Family::ipv4, Family::ipv6}) {
+  for (const Family family : families) {
     const Ruleset none{.family = family};
     const Ruleset& asked = ruleset_of(wanted, family, none);
     const Ruleset ours = owned(ruleset_of(live, family, none), &asked);

@@ -11,6 +11,7 @@
 namespace sluice {
 
 enum class Family : std::uint8_t { ipv4, ipv6 };
+inline constexpr std::array<Family, 2> families{Family::ipv4, Family::ipv6};
 
 // An IPv4 or IPv6 address, network byte order; IPv4 uses the first four bytes, the rest are zero.
 struct IpAddress {

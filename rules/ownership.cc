@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "rules/chains.h"
 #include "rules/ownership_runs.h"
 #include "rules/redirect.h"
 #include "rules/tproxy_mark.h"
@@ -75,10 +76,7 @@ HookPositions unmarked_rules(const TableRules& table, const TableRules* written,
 }  // namespace
 
 bool is_owned_chain(const std::string& name) {
-  constexpr std::array<std::string_view, 10> names{
-      "ISTIO_INBOUND", "ISTIO_IN_REDIRECT", "ISTIO_OUTPUT", "ISTIO_REDIRECT", "ISTIO_OUTPUT_DNS",
-      "ISTIO_DIVERT",  "ISTIO_TPROXY",      "ISTIO_DROP",   "ISTIO_REJECT",   "ISTIO_VIRTUAL"};
-  return std::find(names.begin(), names.end(), name) != names.end();
+  return std::find(chain_names.begin(), chain_names.end(), name) != chain_names.end();
 }
 
 bool is_owned_address(const IpAddress& address) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "rules/chains.h"
+
 namespace sluice {
 namespace {
 
@@ -155,11 +157,11 @@ void add_virtual_returns(const Chain& prerouting, Positions& positions) {
 // Whether rules of virtual interfaces would stand without a jump: nothing is captured by its
 // address.
 bool leaves_virtual_unmarked(const TableRules& nat) {
-  const Chain* output = find_chain(nat, "ISTIO_OUTPUT");
+  const Chain* output = find_chain(nat, output_chain);
   if (output == nullptr || output->rules.empty()) return false;  // not a layout's
   return std::none_of(output->rules.begin(), output->rules.end(), [](const Rule& rule) {
     const Jump* jump = std::get_if<Jump>(&rule.target);
-    return jump != nullptr && jump->chain == "ISTIO_REDIRECT" && rule.matches.empty();
+    return jump != nullptr && jump->chain == redirect_chain && rule.matches.empty();
   });
 }
 
@@ -171,7 +173,7 @@ bool is_as_wanted(const TableRules& nat, const TableRules* wanted) {
     const Chain* asked = find_chain(*wanted, name);
     return live != nullptr && asked != nullptr && live->rules == asked->rules;
   };
-  return same("ISTIO_INBOUND") && same("ISTIO_OUTPUT");
+  return same(inbound_chain) && same(output_chain);
 }
 
 // What PREROUTING lets pass right before our jump, or at its end if there is none.
@@ -185,7 +187,7 @@ void add_unmarked_returns(const AnchoredChain& in, Positions& positions) {
 
 bool is_virtual_jump(const Rule& rule) {
   const Jump* jump = std::get_if<Jump>(&rule.target);
-  return jump != nullptr && jump->chain == "ISTIO_REDIRECT" && rule.in && !rule.in->negated;
+  return jump != nullptr && jump->chain == redirect_chain && rule.in && !rule.in->negated;
 }
 
 InterfaceRuns interface_runs(const TableRules& table, const AnchoredChain& prerouting,

@@ -10,8 +10,6 @@
 namespace sluice {
 namespace {
 
-constexpr std::size_t interface_name_limit = 15;  // IFNAMSIZ - 1, linux/if.h
-
 bool is_wildcard(std::string_view text) {
   return trimmed(text) == "*";
 }

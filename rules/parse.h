@@ -16,6 +16,7 @@
 
 namespace sluice {
 
+inline constexpr std::size_t interface_name_limit = 15;  // IFNAMSIZ - 1, linux/if.h
 inline constexpr std::size_t list_length_limit = 8192;
 inline constexpr std::size_t value_size_limit = std::size_t{256} * 1024;
 // Of users and groups; the number above it is "no ID" to the kernel.

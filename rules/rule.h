@@ -3,6 +3,7 @@
 // comparable data. No kernel header, no policy. Words are those of iptables-extensions(8).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,6 +19,11 @@ namespace sluice {
 // In the order of the hooks' priorities (netfilter_ipv4.h: raw -300, mangle -150, nat -100,
 // filter 0).
 enum class Table : std::uint8_t { raw, mangle, nat, filter };
+inline constexpr std::array<Table, 4> all_tables{Table::raw, Table::mangle, Table::nat,
+                                                 Table::filter};
+
+// The mask of a mark that stands for all of its bits.
+inline constexpr std::uint32_t all_bits = 0xffffffff;
 
 // An IANA protocol number (netinet/in.h IPPROTO_*).
 enum class Protocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmpv6 = 58 };
@@ -104,7 +110,7 @@ struct Multiport {
 // -m mark: the packet's mark, under `mask`, is `value`.
 struct Mark {
   std::uint32_t value = 0;
-  std::uint32_t mask = 0xffffffff;
+  std::uint32_t mask = all_bits;
   bool negated = false;
 
   bool operator==(const Mark&) const = default;
@@ -113,7 +119,7 @@ struct Mark {
 // -m connmark: the same of the connection's mark.
 struct Connmark {
   std::uint32_t value = 0;
-  std::uint32_t mask = 0xffffffff;
+  std::uint32_t mask = all_bits;
   bool negated = false;
 
   bool operator==(const Connmark&) const = default;
@@ -194,7 +200,7 @@ struct RejectWithPortUnreachable {
 // `value`. With the full mask it is set to `value`. Only in mangle.
 struct SetMark {
   std::uint32_t value = 0;
-  std::uint32_t mask = 0xffffffff;
+  std::uint32_t mask = all_bits;
 
   bool operator==(const SetMark&) const = default;
 };
@@ -213,7 +219,7 @@ struct Tproxy {
   IpAddress address = {};  // of the rule set's family
   std::uint16_t port = 0;
   std::uint32_t mark = 0;
-  std::uint32_t mask = 0xffffffff;
+  std::uint32_t mask = all_bits;
 
   bool operator==(const Tproxy&) const = default;
 };

@@ -12,8 +12,6 @@
 namespace sluice {
 namespace {
 
-constexpr std::uint32_t all_bits = 0xffffffff;
-
 const char* negation(bool negated) {
   return negated ? " !" : "";
 }

@@ -11,8 +11,6 @@
 namespace sluice {
 namespace {
 
-constexpr std::uint32_t all_bits = 0xffffffff;
-
 std::uint16_t parse_number(std::string_view text, std::string_view what) {
   return static_cast<std::uint16_t>(parse_decimal(text, 65535, what));
 }

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <variant>
 
+#include "rules/chains.h"
+
 namespace sluice {
 namespace {
-
-constexpr std::uint32_t all_bits = 0xffffffff;
 
 const Tproxy* target_of(const Rule& rule) {
   return std::get_if<Tproxy>(&rule.target);
@@ -40,9 +40,9 @@ std::optional<std::uint32_t> mark_that_is_exempt(const Chain& chain) {
 
 std::optional<std::uint32_t> tproxy_mark(const TableRules& mangle) {
   std::optional<std::uint32_t> mark;
-  if (const Chain* chain = find_chain(mangle, "ISTIO_TPROXY")) mark = mark_that_is_set(*chain);
+  if (const Chain* chain = find_chain(mangle, tproxy_chain)) mark = mark_that_is_set(*chain);
   if (mark) return mark;
-  const Chain* chain = find_chain(mangle, "ISTIO_INBOUND");
+  const Chain* chain = find_chain(mangle, inbound_chain);
   return chain == nullptr ? std::nullopt : mark_that_is_exempt(*chain);
 }
 

@@ -18,9 +18,6 @@
 namespace sluice::kernel {
 namespace {
 
-constexpr std::array<Family, 2> families{Family::ipv4, Family::ipv6};
-constexpr std::array<Table, 4> all_tables{Table::raw, Table::mangle, Table::nat, Table::filter};
-
 bool contains(const std::vector<Table>& tables, Table table) {
   return std::find(tables.begin(), tables.end(), table) != tables.end();
 }

@@ -15,8 +15,6 @@
 namespace sluice::kernel {
 namespace {
 
-constexpr std::array<Family, 2> families{Family::ipv4, Family::ipv6};
-
 bool has_route(const Routing& routing, std::uint32_t table) {
   return std::any_of(routing.routes.begin(), routing.routes.end(),
                      [&](const Found& found) { return found.exact && found.route.table == table; });

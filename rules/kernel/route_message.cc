@@ -28,8 +28,6 @@ namespace {
 
 // lo is the first interface of every network namespace (LOOPBACK_IFINDEX in the kernel).
 constexpr int loopback_index = 1;
-constexpr std::uint32_t all_bits = 0xffffffff;
-
 template <class T, void (*free)(T*)>
 struct Free {
   void operator()(T* object) const { free(object); }

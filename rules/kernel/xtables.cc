@@ -17,7 +17,6 @@ namespace sluice::kernel {
 namespace {
 
 constexpr int lock_timeout_ms = 500;
-constexpr std::array<Family, 2> families{Family::ipv4, Family::ipv6};
 
 // The pod's namespace with its backend.
 class XtablesNamespace : public PodNamespace {

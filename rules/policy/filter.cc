@@ -34,21 +34,11 @@ void append_inbound(TableBuilder& rules, const Source& source) {
   for (const std::string& name : config.exclude_interfaces) {
     rules.append(inbound_chain, {.in = Interface{.name = name}});
   }
-  for (const std::string& name : guest_interfaces(source)) {
-    rules.append(inbound_chain, {.in = Interface{.name = name}});
-  }
+  append_guest_returns(rules, source);
   // nat's PREROUTING does not see traffic that stays on lo, filter's INPUT does.
   rules.append(inbound_chain, {.in = Interface{.name = "lo"}});
-  if (source.layout.tunnel_port) {
-    rules.append(inbound_chain,
-                 port_rule(Protocol::tcp, single(config.inbound_tunnel_port), Return{}));
-  }
-  if (!captures_inbound(config)) return;
-  rules.append("INPUT", {.protocol = Protocol::tcp, .target = Jump{inbound_chain}});
-  append_inbound_ports(rules, source, [&](Rule rule) {
-    rule.target = Jump{blocking.capture_inbound};
-    rules.append(inbound_chain, std::move(rule));
-  });
+  if (source.layout.tunnel_port) append_tunnel_return(rules, source);
+  if (captures_inbound(config)) append_captured_inbound(rules, source, blocking);
 }
 
 }  // namespace

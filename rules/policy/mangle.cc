@@ -28,13 +28,6 @@ class TproxyRules {
   TproxyRules(TableBuilder& rules, const Source& source)
       : rules_(rules), source_(source), config_(source.config) {}
 
-  void append_excluded_interfaces() {
-    for (const std::string& name : config_.exclude_interfaces) {
-      rules_.append(hook_in, {.in = Interface{.name = name}});
-      rules_.append(hook_out, {.out = Interface{.name = name}});
-    }
-  }
-
   void append() {
     const Mark marked{.value = config_.tproxy_mark};
     if (captures_inbound(config_)) {
@@ -67,13 +60,9 @@ class TproxyRules {
       // What answers is not inbound, and what answers a guest is not even for this host.
       add_inbound({.protocol = Protocol::tcp,
                    .matches = {Conntrack{.direction = Conntrack::Direction::reply}}});
-      for (const std::string& name : guest_interfaces(source_)) {
-        add_inbound({.in = Interface{.name = name}});
-      }
+      append_guest_returns(rules_, source_);
     }
-    if (source_.layout.tunnel_port_in_tproxy) {
-      add_inbound(port_rule(Protocol::tcp, single(config_.inbound_tunnel_port), Return{}));
-    }
+    if (source_.layout.tunnel_port_in_tproxy) append_tunnel_return(rules_, source_);
     append_inbound_ports(rules_, source_, [this](Rule rule) {
       Rule established = rule;
       established.matches.emplace_back(
@@ -132,10 +121,9 @@ TableRules mangle_table(const Source& source) {
   // Without inbound ports Istio still writes the rules around a TPROXY that is not there.
   const bool tproxy = config.mode == InterceptionMode::tproxy &&
                       (captures_inbound(config) || !source.layout.tproxy_only_if_needed);
-  TproxyRules inbound(rules, source);
-  if (tproxy) inbound.append_excluded_interfaces();
+  if (tproxy) append_excluded_interfaces(rules, source);
   if (config.drop_invalid) append_drop_invalid(rules, source);
-  if (tproxy) inbound.append();
+  if (tproxy) TproxyRules(rules, source).append();
   return std::move(rules).build({divert_chain, drop_chain, inbound_chain, tproxy_chain});
 }
 

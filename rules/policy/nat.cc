@@ -38,14 +38,6 @@ void insert_virtual(TableBuilder& rules, const Source& source) {
   }
 }
 
-// Istio returns from the built-in chains, also what virtual interfaces' rules would capture.
-void append_excluded_interfaces(TableBuilder& rules, const Source& source) {
-  for (const std::string& name : source.config.exclude_interfaces) {
-    rules.append("PREROUTING", {.in = Interface{.name = name}});
-    rules.append("OUTPUT", {.out = Interface{.name = name}});
-  }
-}
-
 void append_redirect(TableBuilder& rules, const Source& source, const char* chain,
                      std::uint16_t port, std::string_view event) {
   Rule rule{.protocol = Protocol::tcp, .target = Redirect{port}};
@@ -56,22 +48,11 @@ void append_redirect(TableBuilder& rules, const Source& source, const char* chai
 // In mode TPROXY mangle intercepts what comes in; Istio leaves ISTIO_INBOUND here, unused.
 void append_inbound(TableBuilder& rules, const Source& source) {
   const bool intercepts = source.config.mode == InterceptionMode::redirect;
-  if (source.layout.virtual_interfaces_in_full && intercepts) {
-    for (const std::string& name : guest_interfaces(source)) {
-      rules.append(inbound_chain, {.in = Interface{.name = name}});
-    }
-  }
-  if (source.layout.tunnel_port) {
-    rules.append(inbound_chain,
-                 port_rule(Protocol::tcp, single(source.config.inbound_tunnel_port), Return{}));
-  }
+  if (source.layout.virtual_interfaces_in_full && intercepts) append_guest_returns(rules, source);
+  if (source.layout.tunnel_port) append_tunnel_return(rules, source);
   if (!intercepts || !captures_inbound(source.config)) return;
-  rules.append("PREROUTING", {.protocol = Protocol::tcp, .target = Jump{inbound_chain}});
+  append_captured_inbound(rules, source, redirecting);
   append_log(rules, source, "PREROUTING", {.protocol = Protocol::tcp}, "inbound passed");
-  append_inbound_ports(rules, source, [&](Rule rule) {
-    rule.target = Jump{redirecting.capture_inbound};
-    rules.append(inbound_chain, std::move(rule));
-  });
 }
 
 }  // namespace

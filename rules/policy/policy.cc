@@ -136,6 +136,32 @@ void append_inbound_ports(TableBuilder& rules, const Source& source,
   capture({.protocol = Protocol::tcp});
 }
 
+void append_excluded_interfaces(TableBuilder& rules, const Source& source) {
+  for (const std::string& name : source.config.exclude_interfaces) {
+    rules.append("PREROUTING", {.in = Interface{.name = name}});
+    rules.append("OUTPUT", {.out = Interface{.name = name}});
+  }
+}
+
+void append_guest_returns(TableBuilder& rules, const Source& source) {
+  for (const std::string& name : guest_interfaces(source)) {
+    rules.append(inbound_chain, {.in = Interface{.name = name}});
+  }
+}
+
+void append_tunnel_return(TableBuilder& rules, const Source& source) {
+  const PortRange tunnel = single(source.config.inbound_tunnel_port);
+  rules.append(inbound_chain, port_rule(Protocol::tcp, tunnel, Return{}));
+}
+
+void append_captured_inbound(TableBuilder& rules, const Source& source, const Interceptor& to) {
+  rules.append(to.inbound_hook, {.protocol = Protocol::tcp, .target = Jump{inbound_chain}});
+  append_inbound_ports(rules, source, [&](Rule rule) {
+    rule.target = Jump{to.capture_inbound};
+    rules.append(inbound_chain, std::move(rule));
+  });
+}
+
 bool excludes_outbound_dns(const Source& source) {
   const std::vector<PortRange> excluded = outbound_exclusions(source);
   return std::any_of(excluded.begin(), excluded.end(), [](PortRange ports) {

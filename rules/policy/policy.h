@@ -13,22 +13,12 @@
 #include <string_view>
 #include <vector>
 
+#include "rules/chains.h"
 #include "rules/layout.h"
 #include "rules/redirect.h"
 #include "rules/rule.h"
 
 namespace sluice::policy {
-
-inline constexpr const char* inbound_chain = "ISTIO_INBOUND";
-inline constexpr const char* inbound_redirect_chain = "ISTIO_IN_REDIRECT";
-inline constexpr const char* output_chain = "ISTIO_OUTPUT";
-inline constexpr const char* redirect_chain = "ISTIO_REDIRECT";
-inline constexpr const char* reject_chain = "ISTIO_REJECT";
-inline constexpr const char* dns_chain = "ISTIO_OUTPUT_DNS";
-inline constexpr const char* virtual_chain = "ISTIO_VIRTUAL";
-inline constexpr const char* divert_chain = "ISTIO_DIVERT";
-inline constexpr const char* tproxy_chain = "ISTIO_TPROXY";
-inline constexpr const char* drop_chain = "ISTIO_DROP";
 
 inline constexpr std::uint16_t dns_service_port = 53;
 
@@ -76,6 +66,15 @@ struct Interceptor {
 // the others, given the match.
 void append_inbound_ports(TableBuilder& rules, const Source& source,
                           const std::function<void(Rule)>& capture);
+// In nat and mangle: what comes in or goes out over an excluded interface leaves the built-in
+// chain. Istio does so, also for what the rules of virtual interfaces would capture.
+void append_excluded_interfaces(TableBuilder& rules, const Source& source);
+// What a guest sends leaves ISTIO_INBOUND: it is not inbound.
+void append_guest_returns(TableBuilder& rules, const Source& source);
+// So does what comes in to the tunnel port.
+void append_tunnel_return(TableBuilder& rules, const Source& source);
+// The hook's jump to ISTIO_INBOUND, and there what is captured.
+void append_captured_inbound(TableBuilder& rules, const Source& source, const Interceptor& to);
 // What the pod sends: ISTIO_OUTPUT, ISTIO_OUTPUT_DNS and the rules that lead there.
 void append_outbound(TableBuilder& rules, const Source& source, const Interceptor& to);
 // What a guest of the pod sends, in the layouts that treat it as outbound traffic in full.

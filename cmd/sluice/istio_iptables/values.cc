@@ -14,24 +14,19 @@
 namespace sluice::cmd::istio_iptables {
 namespace {
 
-constexpr std::size_t interface_name_limit = 15;  // IFNAMSIZ - 1, linux/if.h
-
 // parse_list, but as Istio has it.
 template <class Parse>
 auto keep_all(std::string_view text, Parse parse) {
   refuse_oversize(text);
   std::vector<decltype(parse(text))> list;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    const std::string_view element = trimmed(text.substr(begin, end - begin));
-    begin = end + 1;
-    if (element.empty()) continue;
+  for_each_element(text, ',', [&](std::string_view element) {
+    if (element.empty()) return;
     refuse_wildcard(element);
     if (list.size() == list_length_limit) {
       throw Error("the list has more than " + std::to_string(list_length_limit) + " elements");
     }
     list.push_back(parse(element));
-  }
+  });
   return list;
 }
 

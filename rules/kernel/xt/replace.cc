@@ -82,7 +82,7 @@ std::vector<Table> existing_tables(Family family) {
   const std::string text =
       "\n" + read_proc_net(family == Family::ipv4 ? "ip_tables_names" : "ip6_tables_names");
   std::vector<Table> tables;
-  for (const Table table : {Table::raw, Table::mangle, Table::nat, Table::filter}) {
+  for (const Table table : all_tables) {
     if (text.find(std::string("\n") + to_string(table) + "\n") != std::string::npos) {
       tables.push_back(table);
     }

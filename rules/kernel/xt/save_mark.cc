@@ -9,8 +9,6 @@
 namespace sluice::kernel::xt {
 namespace {
 
-constexpr std::uint32_t all_bits = 0xffffffff;
-
 Payload copy_mark(std::uint8_t mode) {
   xt_connmark_tginfo2 info{};
   info.ctmask = all_bits;
