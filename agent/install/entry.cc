@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/install/entry.h"
+
+#include "agent/install/installer.h"
+#include "cni/config.h"
+#include "cni/pod.h"
+#include "rules/error.h"
+
+namespace sluice::agent {
+
+cni::Json plugin_entry(const cni::Json& configured, const std::string& socket,
+                       const std::string& daemonset) {
+  if (!configured.is_object()) throw Error("the plugin's entry is not a JSON object");
+  for (const char* key : {"type", "capabilities", "agentSocket", "agentDaemonSet"}) {
+    if (configured.contains(key)) {
+      throw Error(std::string("the plugin's entry has a key ") + key +
+                  ": the agent sets it itself");
+    }
+  }
+  cni::Json entry = configured;
+  entry["type"] = plugin_type;
+  entry["capabilities"] = {{cni::annotations_capability, true}, {"dns", true}};
+  entry["agentSocket"] = socket;
+  if (!daemonset.empty()) entry["agentDaemonSet"] = daemonset;
+  const cni::PluginConfig read = cni::read_plugin_config(entry);
+  if (!read.problems.empty()) throw Error("the plugin's entry: " + read.problems.front());
+  if (!read.unknown_keys.empty()) {
+    throw Error("the plugin's entry: key " + quote(read.unknown_keys.front()) + " is unknown");
+  }
+  return entry;
+}
+
+}  // namespace sluice::agent

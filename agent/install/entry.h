@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Our member of "plugins" in the network configuration, as the DaemonSet asks for it.
+#pragma once
+
+#include <string>
+
+#include "cni/json.h"
+
+namespace sluice::agent {
+
+// `configured` completed with what the agent knows: "type", "capabilities" (annotations, DNS),
+// "agentSocket" and, if `daemonset` ("NAMESPACE/NAME") is not empty, "agentDaemonSet". Throws Error
+// if `configured` is no object, sets one of these itself, or has a mistake that would fail every
+// redirected pod: an agent that refuses to start leaves what is installed as it is.
+cni::Json plugin_entry(const cni::Json& configured, const std::string& socket,
+                       const std::string& daemonset);
+
+}  // namespace sluice::agent
