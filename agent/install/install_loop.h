@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "agent/health.h"
 #include "agent/install/installer.h"
@@ -13,15 +14,15 @@ namespace sluice::agent {
 struct InstallHooks {
   // After each pass that was not idle, for metrics. `seconds` is what it took.
   std::function<void(const InstallStatus& status, double seconds)> on_pass = {};
-  // Somebody took the entry out or changed the binary, for metrics and one line of log per war.
+  // Each time that somebody took the "entry" out or changed the "binary" and it was put back.
   std::function<void(const char* what)> on_undone = {};
 };
 
 // Passes at the start, on inotify(7) events of conf_dir, bin_dir and plugin_source's folder
 // (debounced by 500 ms, so that a half-written file is not judged), and every `recheck_seconds`. A
 // directory that is not there is waited for. Somebody who keeps undoing it makes the passes rarer,
-// up to one a minute, and is reported once, then again when it has settled. Says what it waits for
-// when that changes, and every five minutes.
+// up to one a minute, and is reported once, then again when it has settled (undo_pace.h). Says what
+// it waits for when that changes, and every five minutes.
 //
 // Sets Health's parts "install" (entry present) and "plugin" (the installed binary answers VERSION,
 // tried after each change of it). Files that are not ours to judge cannot make it not ready: an

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cni/json.h"
 
@@ -31,22 +32,43 @@ enum class InstallOutcome : std::uint8_t {
   failed,     // a system call failed
 };
 
+// What the last look at the configuration has shown. A file that is half written shows nothing.
+enum class EntryState : std::uint8_t { unknown, absent, present };
+
 struct InstallStatus {
   InstallOutcome outcome = InstallOutcome::waiting;
   std::string why = {};   // one line that names file and reason
   std::string file = {};  // the configuration with our entry, a path; empty if there is none
+  EntryState entry = EntryState::unknown;
   bool wrote_binary = false;
   bool wrote_conf = false;
 };
 
 // One pass: the binary if it differs, then the entry if it is not there as wanted. Never throws for
 // what it finds on disk. A kill at any point leaves every file whole, old or new; the next pass
-// goes on from there and removes the temporary file.
+// goes on from there and removes the temporary file. No directory is made: one that is not there is
+// the wrong one, or its owner has yet to come. Without the binary no entry is added: the runtime
+// would start no pod.
 InstallStatus install(const InstallConfig& config);
 
-// Takes the entry out of every configuration of conf_dir and keeps the binary: pods that are there
-// are deleted with a configuration that still names it. outcome is `installed` where something is
-// left, with the reason, and `waiting` where no entry is left.
-InstallStatus uninstall(const InstallConfig& config);
+enum class UninstallOutcome : std::uint8_t {
+  removed,  // no entry of ours is left, or there was none
+  blocked,  // an entry is left, or may be, in a file that is not ours to judge
+  failed,   // a system call failed
+};
+
+struct UninstallStatus {
+  UninstallOutcome outcome = UninstallOutcome::removed;
+  std::string why = {};                 // one line
+  std::vector<std::string> files = {};  // paths of those that were changed
+};
+
+// Takes the entry out of every configuration of conf_dir, also of those that no runtime reads
+// because another comes first, and keeps the binary: pods that are there are deleted with a
+// configuration that still names it. A list that was made of a single plugin's file stays a list.
+UninstallStatus uninstall(const InstallConfig& config);
+
+// "installed", "waiting", "blocked" or "failed".
+const char* to_string(InstallOutcome outcome);
 
 }  // namespace sluice::agent
