@@ -36,6 +36,7 @@ struct InstallStatus {
   std::string why = {};   // one line that names file and reason
   std::string file = {};  // the configuration with our entry, a path; empty if there is none
   bool wrote_binary = false;
+  bool binary_failed = false;  // `failed` is of the binary, not of the configuration
   bool wrote_conf = false;
 };
 
