@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("sluice-agent ") + sluice::cni::plugin_version());
   app.require_subcommand(1);
   sluice::cmd::add_install_commands(app, exit_status);
+  sluice::cmd::add_status_command(app, exit_status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
