@@ -32,6 +32,19 @@ void PodCache::put(PodRecord pod) {
   if (listener) listener(pod);
 }
 
+PodRecord PodCache::add(PodRecord pod) {
+  Listener listener;
+  {
+    const std::lock_guard lock(mutex_);
+    PodRecord& known = pods_[{pod.name_space, pod.name}];
+    if (known.uid == pod.uid) return known;
+    known = pod;
+    listener = listener_;
+  }
+  if (listener) listener(pod);
+  return pod;
+}
+
 void PodCache::erase(const std::string& name_space, const std::string& name,
                      const std::string& uid) {
   const std::lock_guard lock(mutex_);

@@ -48,6 +48,9 @@ class PodCache {
   // The outcome of a list: what is not in it is gone.
   void replace(std::vector<PodRecord> pods);
   void put(PodRecord pod);
+  // The same of a pod that was asked for beside the watch, unless a pod of this UID is there: what
+  // the watch has told of it meanwhile is newer. What is in the cache now.
+  PodRecord add(PodRecord pod);
   // Takes the pod out unless another one has its name by now.
   void erase(const std::string& name_space, const std::string& name, const std::string& uid);
 

@@ -69,14 +69,17 @@ struct LookupAnswer {
   std::string unknown = {};  // a sentence fragment: "the API server has no such pod"
 };
 
-// One packet each. Texts that are not UTF-8 are mended. `print_report` cuts the log lines that do
-// not fit in a packet of agent_packet_limit.
+// One packet each, at most agent_packet_limit. Texts that are not UTF-8 are mended, and of those of
+// a sandbox 4096 bytes are kept. A report has as many of the first log lines as fit in 64 KiB: the
+// kernel wants the memory of a packet in one piece, and a report must not fail for the lack of it.
+// A Pod that is too large is answered as unknown.
 std::string print_lookup(const LookupMessage& message);
 std::string print_report(const ReportMessage& message);
 std::string print_status_request();
 std::string print_answer(const LookupAnswer& answer);
 
-// Throws Error if it is no message that this version understands; the sentence says why.
+// A key that is absent or null has the default above. Throws Error if the packet is no message that
+// this version understands, or a key that it reads is of another type; the sentence says why.
 AgentRequest parse_agent_request(std::string_view packet);
 LookupAnswer parse_lookup_answer(std::string_view packet);
 

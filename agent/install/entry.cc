@@ -10,14 +10,17 @@ namespace sluice::agent {
 
 cni::Json plugin_entry(const cni::Json& configured, const std::string& socket,
                        const std::string& daemonset) {
-  if (!configured.is_object()) throw Error("the plugin's entry is not a JSON object");
-  for (const char* key : {"type", "capabilities", "agentSocket", "agentDaemonSet"}) {
-    if (configured.contains(key)) {
+  cni::Json entry = configured.is_null() ? cni::Json::object() : configured;
+  if (!entry.is_object()) throw Error("the plugin's entry is not a JSON object");
+  if (entry.contains("type") && entry["type"] != plugin_type) {
+    throw Error("the plugin's entry is of type " + quote(cni::to_line(entry["type"])));
+  }
+  for (const char* key : {"capabilities", "agentSocket", "agentDaemonSet"}) {
+    if (entry.contains(key)) {
       throw Error(std::string("the plugin's entry has a key ") + key +
                   ": the agent sets it itself");
     }
   }
-  cni::Json entry = configured;
   entry["type"] = plugin_type;
   entry["capabilities"] = {{cni::annotations_capability, true}, {"dns", true}};
   entry["agentSocket"] = socket;

@@ -10,8 +10,9 @@ namespace sluice::agent {
 
 // `configured` completed with what the agent knows: "type", "capabilities" (annotations, DNS),
 // "agentSocket" and, if `daemonset` ("NAMESPACE/NAME") is not empty, "agentDaemonSet". Throws Error
-// if `configured` is no object, sets one of these itself, or has a mistake that would fail every
-// redirected pod: an agent that refuses to start leaves what is installed as it is.
+// if `configured` is neither an object nor null, sets one of these itself (but the right "type"),
+// or has a mistake that would fail every redirected pod: an agent that refuses to start leaves what
+// is installed as it is.
 cni::Json plugin_entry(const cni::Json& configured, const std::string& socket,
                        const std::string& daemonset);
 

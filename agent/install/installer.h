@@ -41,6 +41,7 @@ struct InstallStatus {
   std::string file = {};  // the configuration with our entry, a path; empty if there is none
   EntryState entry = EntryState::unknown;
   bool wrote_binary = false;
+  bool binary_failed = false;  // `failed` is of the binary, not of the configuration
   bool wrote_conf = false;
 };
 

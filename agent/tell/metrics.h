@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the agent counts, in Prometheus' text format. Names and labels are an interface:
-// docs/agent.md lists them. No label's values come from tenants.
+// docs/agent.md lists them. No label's values come from tenants, and each has a bounded number of
+// them: what is not known counts as "other".
 #pragma once
 
 #include <memory>
@@ -23,12 +24,14 @@ class Metrics {
   Metrics& operator=(const Metrics&) = delete;
   Metrics& operator=(Metrics&&) = delete;
 
-  // sluice_cni_requests_total{command,outcome,reason,code}, sluice_cni_request_seconds{command}.
+  // sluice_cni_requests_total{command,outcome,reason,code}, sluice_cni_request_seconds{command},
+  // sluice_agent_backend{backend}: 1 for each backend that has written or read rules.
   void plugin_report(const cni::ReportMessage& report);
   // sluice_agent_lookups_total{source}, sluice_agent_lookup_seconds.
   void lookup(const char* source, double seconds);
   // sluice_agent_install_passes_total{outcome}, sluice_agent_install_seconds,
-  // sluice_agent_install_ready, istio_cni_installs_total{result}, istio_cni_install_ready.
+  // sluice_agent_install_ready, istio_cni_installs_total{result}, istio_cni_install_ready. Waiting
+  // is no result in Istio's count.
   void install_pass(const InstallStatus& status, double seconds);
   // sluice_agent_install_undone_total{what}.
   void install_undone(const char* what);
@@ -38,11 +41,13 @@ class Metrics {
   void drift(const PodState& state);
   // sluice_agent_watch_restarts_total{reason}.
   void watch_restart(const std::string& reason);
-  // sluice_agent_pods{condition}: gauges, set whole.
+  // sluice_agent_pods{condition}: gauges, set whole. Backends count as in plugin_report().
   void pods(const std::vector<PodState>& states);
-  // sluice_agent_ready, sluice_agent_backend{backend}.
+  // sluice_agent_ready.
   void ready(bool ready);
 
+  // All of them, and of the process sluice_build_info{version}, process_resident_memory_bytes,
+  // process_start_time_seconds, process_cpu_seconds_total.
   std::string text() const;
 
  private:

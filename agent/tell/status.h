@@ -3,6 +3,7 @@
 // its socket and print it.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ struct NodeStatus {
   std::vector<PodState> pods = {};
 };
 
-// JSON, what travels over the socket: {"version":1,"node",...,"parts":{...},"pods":[...]}.
+// One line of JSON, what travels over the socket. Keys: "version" (1), "node", "agentVersion",
+// "ready", "parts" ({"watch":{"ready","why"},...}), "confFile", "backend", "repairMode", "pods"
+// ([{"namespace","name","uid","condition","why","backend","repaired"},...]). Keys are added, never
+// given another meaning.
 std::string print_status(const NodeStatus& status);
 
 }  // namespace sluice::agent

@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cmd/sluice-agent/run_options.h"
 
-#include <fcntl.h>
-
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <array>
-#include <cerrno>
 
 #include "agent/install/entry.h"
 #include "cmd/sluice-agent/install_options.h"
-#include "cmd/stdio.h"
 #include "rules/error.h"
 #include "rules/ip.h"
-#include "rules/kernel/fd.h"
 
 namespace sluice::cmd {
 namespace {
-
-constexpr std::size_t entry_limit = std::size_t{256} * 1024;
-
-cni::Json read_entry(const std::string& path) {
-  if (path.empty()) return cni::Json::object();
-  const kernel::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) throw Error(errno, "open " + quote(path));
-  return cni::parse_json(read_all(fd.get(), entry_limit, quote(path)), quote(path));
-}
 
 cni::LogLevel parse_level(const std::string& text) {
   for (const cni::LogLevel level : {cni::LogLevel::none, cni::LogLevel::error, cni::LogLevel::warn,
@@ -91,9 +75,6 @@ void add_api_options(CLI::App& app, RunOptions& options) {
 void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("--node", options.node, "the node's name")->required()->envname("SLUICE_NODE");
   add_install_options(app, options.install);
-  app.add_option("--entry", options.entry_file,
-                 "a file with the plugin's settings (README, Configuration), a JSON object")
-      ->envname("SLUICE_ENTRY");
   app.add_option("--socket", options.socket, "where plugins ask; the same path on the host")
       ->envname("SLUICE_SOCKET");
   app.add_option("--lookup-deadline-ms", options.lookup_deadline_ms,
@@ -126,7 +107,7 @@ void finish(RunOptions& options) {
   }
   if (options.api.url.empty()) options.api.url = agent::ApiConfig::url_of_environment();
   options.install.entry =
-      agent::plugin_entry(read_entry(options.entry_file), options.socket, options.daemonset);
+      agent::plugin_entry(options.install.entry, options.socket, options.daemonset);
   options.plugin = cni::read_plugin_config(options.install.entry);
   parse_address(options.pod_ip);
 }

@@ -21,8 +21,7 @@ namespace sluice::cmd {
 
 struct RunOptions {
   std::string node;
-  agent::InstallConfig install;  // `entry` is set by finish()
-  std::string entry_file;
+  agent::InstallConfig install;
   agent::ApiConfig api;
   std::string socket = cni::default_agent_socket;
   std::uint32_t lookup_deadline_ms = 2000;
@@ -43,7 +42,7 @@ struct RunOptions {
 
 void add_run_options(CLI::App& app, RunOptions& options);
 
-// Reads the entry's file and what CLI11 does not check. Throws Error naming the flag or file.
+// Completes the plugin's entry and checks what CLI11 does not. Throws Error naming the flag.
 void finish(RunOptions& options);
 
 // "[fd00::1]:15014".

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cmd/node_command.h"
 #include "cmd/sluice/commands.h"
 #include "cmd/stdio.h"
 #include "cni/version.h"
@@ -69,6 +70,7 @@ int run(int argc, char** argv) {
   sluice::cmd::add_rules_command(app, exit_status);
   sluice::cmd::add_netns_commands(app, exit_status);
   sluice::cmd::add_trace_command(app);
+  sluice::cmd::add_node_status_command(app, "node", exit_status);
   try {
     app.parse(split_empty_values(argc, argv));
   } catch (const CLI::Success& asked) {
@@ -78,7 +80,8 @@ int run(int argc, char** argv) {
   }
   if (app.get_subcommands().empty()) {
     return fail(
-        "a subcommand is required: rules, apply, remove, read, check, trace or istio-iptables");
+        "a subcommand is required: rules, apply, remove, read, check, trace, node or "
+        "istio-iptables");
   }
   return exit_status;
 }
