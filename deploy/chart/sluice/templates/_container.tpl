@@ -6,7 +6,12 @@ resources:
   {{- toYaml .Values.resources | nindent 2 }}
 securityContext:
   privileged: false
+  {{- if include "sluice.reconciles" . }}
+  # allowPrivilegeEscalation: with SYS_ADMIN Kubernetes documents it as true and may one day refuse
+  # false. No file of the image is setuid.
+  {{- else }}
   allowPrivilegeEscalation: false
+  {{- end }}
   readOnlyRootFilesystem: true
   # The host's CNI directories are root's, and the plugin speaks to root's socket alone.
   runAsUser: 0

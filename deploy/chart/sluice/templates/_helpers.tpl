@@ -16,7 +16,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* Of two releases in a cluster each has its own. */}}
 {{- define "sluice.clusterName" -}}
-{{ printf "%s-%s" (include "sluice.name" .) .Release.Namespace | trunc 63 | trimSuffix "-" }}
+{{ printf "%s-%s" (include "sluice.name" .) .Release.Namespace }}
 {{- end }}
 
 {{- define "sluice.image" -}}
