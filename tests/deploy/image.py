@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds the images of deploy/Dockerfile without a registry: a base by mmdebstrap, the rest by
+buildah, in a storage of its own."""
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+from tests.deploy.chart import ROOT
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+# What of apt's settings says how the archive is reached.
+REACHING = re.compile(r"^Acquire::(Check-Valid-Until|Check-Date|Retries|https?::.*) ", re.MULTILINE)
+
+
+def run(*argv, timeout=1200, **options):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(argv)}: rc {done.returncode}: {(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
+
+
+def build_packages():
+    """Those that ./dev build would install, so that it finds them."""
+    (found,) = re.findall(r"^build_packages=\((.*?)\)$", (ROOT / "dev").read_text(), re.MULTILINE | re.DOTALL)
+    return found.split()
+
+
+def archives():
+    """The lines of a sources.list for the Debian archive that this machine uses."""
+    found = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+                "Created-By: Packages", "Origin: Debian")
+    lines = [
+        f"deb [signed-by={KEYRING}] {line}"
+        for line in dict.fromkeys(found.splitlines()) if re.search(r" bookworm(-updates|-security)? ", line)
+    ]
+    if not lines:
+        raise RuntimeError("apt knows no archive of Debian 12: apt-get update")
+    return lines
+
+
+def make_base(tar, directory):
+    """Debian 12 with the packages that the build needs, reached as from this machine."""
+    settings = directory / "apt.conf"
+    settings.write_text("".join(
+        line + "\n" for line in run("apt-config", "dump", "Acquire").splitlines() if REACHING.match(line)))
+    sources = directory / "sources.list"
+    sources.write_text("".join(line + "\n" for line in archives()))
+    run("mmdebstrap", "--mode=root", "--variant=minbase", "--quiet",
+        f"--include=debian-archive-keyring,{','.join(build_packages())}", f"--aptopt={settings}",
+        # As images of Debian have it: no manuals; licences stay, since ours go into the image.
+        "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+        f"--customize-hook=copy-in {settings} /etc/apt/apt.conf.d",
+        "bookworm", str(tar), str(sources))
+
+
+class Storage:
+    """Buildah's images and containers, in a directory that is thrown away."""
+
+    def __init__(self):
+        parent = ROOT / "build" / "deploy"
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in parent.glob("image-*"):  # of a run that was killed
+            shutil.rmtree(left)
+        self.directory = tempfile.TemporaryDirectory(prefix="image-", dir=parent)
+        self.path = parent / self.directory.name
+        self.took = {}
+
+    def close(self):
+        self.directory.cleanup()
+
+    def buildah(self, command, *argv, **options):
+        # vfs and chroot: no overlay mount and no namespaces, so that it works in a container as well.
+        return run("buildah", "--root", str(self.path / "root"), "--runroot", str(self.path / "run"),
+                   "--storage-driver", "vfs", command, *argv, **options)
+
+    @contextlib.contextmanager
+    def timed(self, what):
+        start = time.monotonic()
+        yield
+        self.took[what] = time.monotonic() - start
+
+    def build(self, tag, *flags):
+        self.buildah("bud", "--isolation", "chroot", "--pull-never", "--layers", "--timestamp=0",
+                     "--build-arg", "BASE=localhost/base", "-f", str(ROOT / "deploy" / "Dockerfile"),
+                     "-t", f"localhost/{tag}", *flags, str(ROOT))
+
+    def build_all(self):
+        with self.timed("base"):
+            make_base(self.path / "base.tar", self.path)
+        with self.timed("import of the base"):
+            (self.path / "Containerfile").write_text("FROM scratch\nADD base.tar /\n")
+            self.buildah("bud", "-f", str(self.path / "Containerfile"), "-t", "localhost/base", str(self.path))
+            (self.path / "base.tar").unlink()
+        with self.timed("build"):
+            self.build("agent")
+        with self.timed("second target"):
+            self.build("istio-iptables", "--target", "istio-iptables")
+
+    @contextlib.contextmanager
+    def mounted(self, image):
+        """The file system of a container of the image: its path."""
+        container = self.buildah("from", "--pull-never", f"localhost/{image}").strip()
+        try:
+            yield self.buildah("mount", container).strip(), container
+        finally:
+            self.buildah("umount", container)
+            self.buildah("rm", container)
+
+    def config(self, image):
+        return json.loads(self.buildah("inspect", "--type", "image", f"localhost/{image}"))["OCIv1"]

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The images, built from the tree by the Dockerfile, as a node would get them. Root; some minutes."""
+
+import hashlib
+import os
+import pathlib
+import stat
+import subprocess
+import unittest
+
+from tests.deploy.image import Storage
+
+# Bytes on the node. The agent's libraries are the most of it.
+LIMITS = {"agent": 40 << 20, "istio-iptables": 4 << 20}
+# The agent's; the last two are there in any case.
+PROGRAMS = {"usr/local/bin/sluice-agent", "usr/local/bin/sluice", "opt/sluice/sluice-cni"}
+storage = None
+
+
+def setUpModule():
+    global storage
+    storage = Storage()
+    unittest.addModuleCleanup(storage.close)
+    storage.build_all()
+    print("seconds:", ", ".join(f"{what} {took:.0f}" for what, took in storage.took.items()))
+
+
+def entries(root):
+    """{path without the root: lstat} of everything in it."""
+    root = pathlib.Path(root)
+    return {str(path.relative_to(root)): path.lstat() for path in sorted(root.rglob("*"))}
+
+
+def content(root):
+    """What a layer has of each file: kind and mode, owner, time, and the bytes or the link."""
+    found = {}
+    for name, status in entries(root).items():
+        path = pathlib.Path(root, name)
+        data = os.readlink(path) if path.is_symlink() else ""
+        if path.is_file() and not path.is_symlink():
+            data = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[name] = (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns, data)
+    return found
+
+
+def size(root):
+    return sum(status.st_size for status in entries(root).values() if stat.S_ISREG(status.st_mode))
+
+
+def chroot(root, *argv, **options):
+    return subprocess.run(["chroot", root, *argv], capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+class Agent(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = cls.enterClassContext(storage.mounted("agent"))[0]
+
+    def test_nothing_is_in_it_but_programs_libraries_and_licences(self):
+        for name, status in entries(self.root).items():
+            if stat.S_ISDIR(status.st_mode):
+                continue
+            with self.subTest(name=name):
+                self.assertTrue(stat.S_ISREG(status.st_mode))
+                licence = name.startswith("usr/share/doc/") and name.endswith(("/copyright", "/LICENSE"))
+                library = name.startswith(("lib/", "lib64/", "usr/lib/")) and ".so" in name
+                self.assertTrue(name in PROGRAMS or library or licence)
+        self.assertLessEqual(PROGRAMS, set(entries(self.root)))
+        self.assertIn("usr/share/doc/libc6/copyright", entries(self.root))
+
+    def test_nobody_but_root_can_change_it_and_nobody_becomes_root_by_it(self):
+        for name, status in entries(self.root).items():
+            with self.subTest(name=name):
+                self.assertEqual(0, status.st_mode & (stat.S_ISUID | stat.S_ISGID | 0o022))
+                self.assertEqual((0, 0), (status.st_uid, status.st_gid))
+                self.assertNotIn("security.capability", os.listxattr(pathlib.Path(self.root, name)))
+
+    def test_no_shell_and_no_package_manager(self):
+        for program in ("sh", "bash", "dash", "busybox", "apt", "apt-get", "dpkg", "ld", "perl", "python3"):
+            for directory in ("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin"):
+                self.assertFalse(pathlib.Path(self.root, directory, program).exists())
+
+    def test_it_is_small(self):
+        print(f"agent: {size(self.root)} bytes in {len(entries(self.root))} files and directories")
+        self.assertLess(size(self.root), LIMITS["agent"])
+
+    def test_the_programs_find_their_libraries(self):
+        for program, name in (("sluice-agent", "sluice-agent"), ("sluice", "sluice")):
+            done = chroot(self.root, f"/usr/local/bin/{program}", "--version")
+            self.assertEqual((0, f"{name} 0.1.0\n", ""), (done.returncode, done.stdout, done.stderr))
+
+    def test_the_plugin_answers(self):
+        done = chroot(
+            self.root, "/opt/sluice/sluice-cni", input='{"cniVersion":"1.0.0"}', env={"CNI_COMMAND": "VERSION"})
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn('"1.0.0"', done.stdout)
+
+    def test_the_agent_refuses_what_it_does_not_know(self):
+        done = chroot(self.root, "/usr/local/bin/sluice-agent", "no-such-command")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("sluice-agent: ", done.stderr)
+
+    def test_it_starts_the_agent(self):
+        config = storage.config("agent")["config"]
+        self.assertEqual(["/usr/local/bin/sluice-agent"], config["Entrypoint"])
+        self.assertNotIn("Cmd", config)
+
+
+class IstioIptables(unittest.TestCase):
+    def test_one_program_under_istios_name(self):
+        with storage.mounted("istio-iptables") as (root, _):
+            files = {name for name, status in entries(root).items() if stat.S_ISREG(status.st_mode)}
+            self.assertEqual({"usr/local/bin/pilot-agent", "usr/share/doc/sluice/LICENSE"}, files)
+            self.assertLess(size(root), LIMITS["istio-iptables"])
+            done = chroot(root, "/usr/local/bin/pilot-agent", "istio-iptables", "--dry-run", "-p", "15001",
+                          "-z", "15006", "-u", "1337", "-i", "*", "-b", "*")
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertIn("--to-ports 15001", done.stdout)
+        self.assertEqual(
+            ["/usr/local/bin/pilot-agent"], storage.config("istio-iptables")["config"]["Entrypoint"])
+
+
+class Twice(unittest.TestCase):
+    """Programs laid out again, later, are the same layer."""
+
+    def test_the_layout_depends_on_its_inputs_alone(self):
+        storage.build("build", "--target", "build")
+        with storage.mounted("build") as (root, container):
+            self.assertNotEqual({}, entries(pathlib.Path(root, "stage", "agent")))
+            first = content(pathlib.Path(root, "stage"))
+            storage.buildah("run", "--isolation", "chroot", "--env", "SOURCE_DATE_EPOCH=0", container, "--",
+                            "sh", "-c", "cd /src && umask 077 && touch out/* LICENSE && deploy/stage out /again")
+            self.assertEqual(first, content(pathlib.Path(root, "again")))
+            self.assertEqual({0}, {each[3] for each in first.values()})
+            # The context left behind what is no input.
+            self.assertEqual(set(), {"tests", "docs", ".git", "README.md"} & set(os.listdir(root + "/src")))
+
+    def test_the_image_is_what_was_laid_out(self):
+        with storage.mounted("build") as (root, _), storage.mounted("agent") as (agent, _):
+            self.assertEqual(content(pathlib.Path(root, "stage", "agent")), content(agent))
+
+    def test_a_program_that_is_not_there_is_an_error(self):
+        with storage.mounted("build") as (_, container), self.assertRaisesRegex(RuntimeError, "sluice-agent"):
+            storage.buildah("run", "--isolation", "chroot", container, "--",
+                            "sh", "-c", "cd /src && mkdir /none && deploy/stage /none /again")
+
+
+if __name__ == "__main__":
+    unittest.main()
