@@ -217,7 +217,7 @@ void NodeAgent::uninstall_if_deleted() {
   }
   // Before our own entry goes, so that the loop does not put it back.
   stop_parts();
-  const agent::InstallStatus left = agent::uninstall(options_.install);
+  const agent::UninstallStatus left = agent::uninstall(options_.install);
   log_(LogLevel::info, "install",
        "DaemonSet " + quote(options_.daemonset) + " is deleted: " + left.why);
 }
