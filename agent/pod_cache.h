@@ -29,7 +29,7 @@ struct PodRecord {
   bool finished = false;  // phase Succeeded or Failed, or being deleted: nothing to repair
   // An injected validation container that ended with Istio's exit code for "not redirected", 126.
   bool validation_failed = false;
-  bool standalone = false;  // no owner: nobody makes it again once it is deleted
+  bool standalone = false;  // no controller: nobody makes it again once it is deleted
 
   // Whether the runtime's K8S_POD_UID can mean this pod: equal, the mirror's, or not told.
   bool is(const std::string& sandbox_uid) const {

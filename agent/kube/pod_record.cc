@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/kube/pod_record.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,7 @@ class PodShape {
     for (const char* key : {"uid", "resourceVersion", "deletionTimestamp"}) {
       metadata_.members.emplace_back(key, &scalar_);
     }
+    metadata_.members.emplace_back("ownerReferences", &owners_);
     spec_.members.emplace_back("nodeName", &scalar_);
     status_.members.emplace_back("phase", &scalar_);
     status_.members.emplace_back("containerStatuses", &statuses_);
@@ -96,6 +98,8 @@ class PodShape {
   Shape container_status_{
       .members = {{"name", &scalar_}, {"state", &state_}, {"lastState", &state_}}};
   Shape statuses_{.elements = &container_status_};
+  Shape owner_{.members = {{"controller", &scalar_}}};
+  Shape owners_{.elements = &owner_};
   Shape metadata_ = {};
   Shape spec_ = {};
   Shape status_ = {};
@@ -210,6 +214,13 @@ bool is_finished(const Json& pod) {
          !member(member(pod, "metadata"), "deletionTimestamp").is_null();
 }
 
+// Where that cannot be read somebody may own it.
+bool has_controller(const Json& owners) {
+  if (!owners.is_array()) return !owners.is_null();
+  return std::any_of(owners.begin(), owners.end(),
+                     [](const Json& owner) { return member(owner, "controller") == true; });
+}
+
 std::string mirror_uid_of(const Json& annotations) {
   if (string_of(member(annotations, mirror_annotation)).empty()) return "";
   return string_of(member(annotations, hash_annotation));
@@ -246,6 +257,7 @@ PodRecord read_pod_record(const Json& pod) {
   record.addresses = addresses_of(status);
   record.host_network = member(member(pod, "spec"), "hostNetwork") == true;
   record.finished = is_finished(pod);
+  record.standalone = !has_controller(member(metadata, "ownerReferences"));
   record.validation_failed = has_failed_validation(status);
   Json object = shaped(pod, object_shape().get());
   reduce_containers(object);
