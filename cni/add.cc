@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "cni/code.h"
+#include "cni/identify.h"
 #include "cni/result.h"
 #include "cni/verbs.h"
+#include "rules/error.h"
 
 namespace sluice::cni {
 namespace {
@@ -8,6 +11,7 @@ namespace {
 void redirect(const Call& call, const Json& previous, const RedirectConfig& config,
               Outcome& outcome) {
   const std::unique_ptr<PodNamespace> pod = open_namespace(call);
+  outcome.report.backend = pod->backend().name();
   // The backend finds out by itself whether lo takes the address, and says so if it does not.
   const Wanted wanted = wanted_in(*pod, call, previous, config, true);
   for (const std::string& notice : pod->backend().apply(wanted.interception)) {
@@ -28,12 +32,16 @@ void redirect(const Call& call, const Json& previous, const RedirectConfig& conf
 
 void add(const Call& call, Outcome& outcome) {
   const Json previous = previous_result(call.request);
-  const Pod pod = read_pod(call.environment.args, call.request.config);
-  const Decision decision = decide(call.config, pod);
+  const Identified pod = identify(call);
+  if (!pod.decision) throw Error(Code::try_again_later, pod.unknown);
+  if (!pod.unknown.empty()) log(outcome, LogLevel::warn, pod.unknown);
+  const Decision& decision = *pod.decision;
+  outcome.report.reason = to_string(decision.why);
   if (decision.redirect) redirect(call, previous, decision.config, outcome);
   log(outcome, LogLevel::info,
       subject(call) + (decision.redirect ? " is redirected: " : " is not redirected: ") +
           decision.reason);
+  outcome.report.outcome = decision.redirect ? "redirected" : "passed";
   outcome.out = to_line(previous) + "\n";
 }
 

@@ -46,15 +46,15 @@ struct ReportMessage {
     std::string level = {};  // as cni::to_string(LogLevel)
     std::string text = {};
   };
-  std::string command;  // ADD, DEL, CHECK...
-  Sandbox sandbox;
-  std::string outcome;  // redirected, passed, failed, or done for the other verbs
-  std::string reason;   // cni::to_string(Reason), or empty
-  int code = 0;         // of the CNI error; 0 without one
+  std::string command = {};  // ADD, DEL, CHECK...
+  Sandbox sandbox = {};
+  std::string outcome = {};  // redirected, passed, failed, or done for the other verbs
+  std::string reason = {};   // cni::to_string(Reason), or empty where nothing was decided
+  int code = 0;              // of the CNI error; 0 without one
   std::uint64_t microseconds = 0;
-  std::string backend;  // that wrote or read rules; empty where none was asked
-  std::string plugin_version;
-  std::vector<Line> log;
+  std::string backend = {};  // Backend::name() of the one asked; empty where none was
+  std::string plugin_version = {};
+  std::vector<Line> log = {};
 };
 
 // "How is this node?" The answer is NodeStatus JSON (agent/tell/status.h) in one or more packets,

@@ -2,10 +2,12 @@
 #include <algorithm>
 
 #include "cni/code.h"
+#include "cni/identify.h"
 #include "cni/result.h"
 #include "cni/verbs.h"
 #include "rules/diff.h"
 #include "rules/error.h"
+#include "rules/ownership.h"
 
 namespace sluice::cni {
 namespace {
@@ -23,21 +25,49 @@ std::string describe(const std::vector<Difference>& differences) {
   return text;
 }
 
+bool holds_nothing(const Chain& chain) {
+  return is_owned_chain(chain.name) && chain.rules.empty();
+}
+
+// Every interception leads the pod's own connections into our chains, none of which is empty.
+bool is_whole(const TableRules& nat) {
+  const std::vector<OwnedRules> entries = owned_rules(nat);
+  const bool is_entered = std::any_of(entries.begin(), entries.end(), [](const OwnedRules& rules) {
+    return rules.chain == "OUTPUT" && !rules.positions.empty();
+  });
+  return is_entered && std::none_of(nat.chains.begin(), nat.chains.end(), holds_nothing);
+}
+
+void check_whole(const Interception& live) {
+  for (const Ruleset& ruleset : live.rulesets) {
+    const Ruleset ours = owned(ruleset);
+    if (find_table(ours, Table::nat) == nullptr) continue;
+    if (is_whole(*find_table(ruleset, Table::nat))) continue;
+    throw Error(Code::drift, std::string("the rules in the pod are not whole: ") +
+                                 to_string(ruleset.family) + " nat");
+  }
+}
+
 }  // namespace
 
 void check(const Call& call, Outcome& outcome) {
   const Json previous = previous_result(call.request);
-  const Pod pod = read_pod(call.environment.args, call.request.config);
-  const Decision decision = decide(call.config, pod);
-  if (!decision.redirect) {
-    log(outcome, LogLevel::info, subject(call) + " is not redirected: " + decision.reason);
+  const Identified pod = identify(call);
+  if (!pod.unknown.empty()) log(outcome, LogLevel::warn, pod.unknown);
+  if (pod.decision) outcome.report.reason = to_string(pod.decision->why);
+  if (pod.decision && !pod.decision->redirect) {
+    log(outcome, LogLevel::info, subject(call) + " is not redirected: " + pod.decision->reason);
     return;
   }
   const std::unique_ptr<PodNamespace> opened = open_namespace(call);
+  outcome.report.backend = opened->backend().name();
+  if (!pod.decision) return check_whole(opened->backend().read());
   const Wanted wanted =
-      wanted_in(*opened, call, previous, decision.config, opened->loopback_has_ipv6());
-  const std::vector<Difference> differences = diff(wanted.interception, opened->backend().read());
+      wanted_in(*opened, call, previous, pod.decision->config, opened->loopback_has_ipv6());
+  const Interception live = opened->backend().read();
+  const std::vector<Difference> differences = diff(wanted.interception, live);
   if (differences.empty()) return;
+  if (!pod.unknown.empty()) return check_whole(live);
   throw Error(Code::drift, "the rules in the pod are not as wanted: " + describe(differences));
 }
 

@@ -24,7 +24,7 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 6> log_levels{
      {"debug", LogLevel::debug}}};
 
 // Keys that are not ours but stand in the same object.
-constexpr std::array<std::string_view, 30> foreign_keys{
+constexpr std::array<std::string_view, 34> foreign_keys{
     "cniVersion", "name", "type", "args", "ipMasq", "ipam", "dns", "capabilities", "runtimeConfig",
     "prevResult", "cni.dev/valid-attachments", "cni.dev/attachments", "kubernetes",
     // istio-cni's own configuration, taken over as it is
@@ -32,7 +32,8 @@ constexpr std::array<std::string_view, 30> foreign_keys{
     "native_nftables", "enable_ambient_detection_retry", "log_level", "kubeconfig",
     // ours, read below
     "namespaces", "excludeNamespaces", "exclude_namespaces", "redirect", "onMissingAnnotations",
-    "logLevel", "plugin_log_level", "backend", "disableCheck"};
+    "logLevel", "plugin_log_level", "backend", "disableCheck", "agentSocket", "agentAbsent",
+    "agentTimeoutMs", "agentDaemonSet"};
 
 // A short form of any value for a message.
 std::string shown(const Json& value) {
@@ -81,6 +82,35 @@ std::string text_of(const Json& value, SettingType type) {
   return text_of(value);
 }
 
+std::string socket_of(const Json& value) {
+  const std::string path = text_of(value);
+  if (path.empty() || path[0] != '/') throw Error(quote(path) + " is not an absolute path");
+  if (path.size() > socket_path_limit) {
+    throw Error(quote(path) + " is longer than " + std::to_string(socket_path_limit) + " bytes");
+  }
+  if (path.find('\0') != std::string::npos) throw Error(quote(path) + " has a NUL byte");
+  return path;
+}
+
+std::chrono::milliseconds timeout_of(const Json& value) {
+  const std::uint64_t number = parse_decimal(number_of(value), 10'000, "milliseconds");
+  if (number == 0) throw Error("0 is no time to wait");
+  return std::chrono::milliseconds(number);
+}
+
+// As in a path of the Kubernetes API: what else a name may not hold matters to nobody here.
+PluginConfig::DaemonSet daemon_set_of(const Json& value) {
+  const std::string text = text_of(value);
+  const std::size_t slash = text.find('/');
+  const bool is_pair = slash != std::string::npos && slash > 0 && slash + 1 < text.size();
+  if (!is_pair ||
+      text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-./") != std::string::npos ||
+      text.find('/', slash + 1) != std::string::npos) {
+    throw Error(quote(text) + " is not NAMESPACE/NAME");
+  }
+  return {.name_space = text.substr(0, slash), .name = text.substr(slash + 1)};
+}
+
 class Reader {
  public:
   explicit Reader(const Json& network) : network_(network) {}
@@ -92,6 +122,7 @@ class Reader {
       });
     }
     read_switches();
+    read_agent();
     const auto names = [&](const Json& value) { config_.exclude_namespaces = strings_of(value); };
     read_key("exclude_namespaces", names);
     read_key("excludeNamespaces", names);
@@ -125,6 +156,18 @@ class Reader {
       config_.pass_missing_annotations = is_second(value, "fail", "pass");
     });
     read_key("backend", [&](const Json& value) { is_second(value, "auto", "xtables"); });
+  }
+
+  void read_agent() {
+    read_key("agentSocket", [&](const Json& value) { config_.agent_socket = socket_of(value); });
+    read_key("agentAbsent", [&](const Json& value) {
+      const bool by_annotations = is_second(value, "wait", "annotations");
+      config_.agent_absent = by_annotations ? AgentAbsent::annotations : AgentAbsent::wait;
+    });
+    read_key("agentTimeoutMs",
+             [&](const Json& value) { config_.agent_timeout = timeout_of(value); });
+    read_key("agentDaemonSet",
+             [&](const Json& value) { config_.agent_daemon_set = daemon_set_of(value); });
   }
 
   static bool is_second(const Json& value, const std::string& first, const std::string& second) {

@@ -2,6 +2,8 @@
 // The plugin's own keys in the network configuration. README.md has the table.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -16,6 +18,14 @@ namespace sluice::cni {
 enum class LogLevel : std::uint8_t { none, error, warn, info, debug };
 
 const char* to_string(LogLevel level);
+
+enum class AgentAbsent : std::uint8_t {
+  wait,         // refused for now: code 11, and the runtime tries again
+  annotations,  // set up as far as annotations and configuration tell
+};
+
+// sun_path of sockaddr_un, unix(7), less the NUL.
+inline constexpr std::size_t socket_path_limit = 107;
 
 struct PluginConfig {
   // What a pod gets that says nothing itself.
@@ -32,6 +42,18 @@ struct PluginConfig {
   // A Kubernetes pod whose annotations the runtime did not forward: pass it or refuse it.
   bool pass_missing_annotations = false;
   LogLevel log_level = LogLevel::info;
+
+  // The node agent's socket (cni/agent_message.h); empty: there is no agent.
+  std::string agent_socket = {};
+  // What becomes of a pod that looks injected while the agent does not say what it is.
+  AgentAbsent agent_absent = AgentAbsent::wait;
+  std::chrono::milliseconds agent_timeout{2000};
+  // Whose pods the agent runs in: they pass, for they cannot wait for themselves.
+  struct DaemonSet {
+    std::string name_space = {};
+    std::string name = {};  // empty: not told
+  };
+  DaemonSet agent_daemon_set = {};
 
   // What is wrong with the configuration, one sentence for each key, naming key and value. The
   // key then has its default. If there is nothing, what contradicts itself in it. Fatal to a pod

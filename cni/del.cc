@@ -21,6 +21,7 @@ void remove_from(PodNamespace& pod, const Call& call, Outcome& outcome) {
             ": its rules stay");
     return;
   }
+  outcome.report.backend = pod.backend().name();
   for (const std::string& notice : pod.backend().remove()) {
     log(outcome, LogLevel::warn, subject(call) + ": " + notice);
   }

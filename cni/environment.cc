@@ -89,6 +89,13 @@ bool is_true(std::string text) {
 
 }  // namespace
 
+const char* to_string(Command command) {
+  for (const auto& [name, known] : commands) {
+    if (known == command) return name.data();
+  }
+  return "";
+}
+
 std::map<std::string, std::string> parse_args(std::string_view text) {
   std::map<std::string, std::string> args;
   while (!text.empty()) {

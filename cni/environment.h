@@ -12,6 +12,9 @@ namespace sluice::cni {
 
 enum class Command { add, del, check, gc, status, version };
 
+// As in CNI_COMMAND.
+const char* to_string(Command command);
+
 struct Environment {
   Command command = Command::version;
   std::string container_id = {};

@@ -65,14 +65,20 @@ void run_command(const Host& host, Outcome& outcome, std::string& version) {
                   .environment = *environment,
                   .request = request,
                   .config = read_plugin_config(request.config)};
+  outcome.agent_socket = call.config.agent_socket;
+  outcome.report.command = to_string(environment->command);
+  outcome.report.sandbox = sandbox_of(*environment);
   log_config(call.config, outcome);
   dispatch(call, outcome);
+  if (outcome.report.outcome.empty()) outcome.report.outcome = "done";
 }
 
 void fail(Outcome& outcome, const std::string& version, Code code, const std::string& message,
           const std::string& details) {
   log(outcome, LogLevel::error, message);
   outcome.exit_status = 1;
+  outcome.report.outcome = "failed";
+  outcome.report.code = static_cast<int>(code);
   outcome.out = error_document(version, code, message, details);
 }
 

@@ -2,10 +2,12 @@
 // The CNI plugin as a function: SPEC.md of CNI 1.1.0. Stateless; the pod's namespace is the state.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "cni/agent_message.h"
 #include "cni/config.h"
 #include "cni/environment.h"
 #include "rules/backend.h"
@@ -19,6 +21,11 @@ struct Host {
   // called for VERSION.
   std::function<std::string()> read_stdin;
   std::function<OpenedNamespace(const std::string& path)> open_namespace;
+  // Sends `packet` to the agent at `socket` and returns the one that it answers with. Throws Error
+  // if there is none within `timeout`. Not set: there is no agent.
+  std::function<std::string(const std::string& socket, const std::string& packet,
+                            std::chrono::milliseconds timeout)>
+      ask_agent = {};
 };
 
 struct LogLine {
@@ -32,6 +39,9 @@ struct Outcome {
   std::string about;         // stderr, as it is, when no command is given
   std::vector<LogLine> log;  // stderr, up to log_level
   LogLevel log_level = LogLevel::info;
+  // Whom to tell (cni/report.h), empty for nobody, and what is known by now.
+  std::string agent_socket = {};
+  ReportMessage report = {};
 };
 
 // Runs the command in CNI_COMMAND. Never throws.

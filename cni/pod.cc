@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cni/pod.h"
 
-#include <algorithm>
-#include <array>
-#include <string_view>
 #include <utility>
 
 #include "cni/code.h"
+#include "cni/pod_pass.h"
 #include "cni/proxy_config.h"
 #include "cni/runtime_dns.h"
 #include "rules/consistency.h"
@@ -15,11 +13,6 @@
 
 namespace sluice::cni {
 namespace {
-
-constexpr const char* status_annotation = "sidecar.istio.io/status";
-constexpr const char* inject_annotation = "sidecar.istio.io/inject";
-constexpr const char* templates_annotation = "inject.istio.io/templates";
-constexpr const char* proxy_config_annotation = "proxy.istio.io/config";
 
 std::string argument(const std::map<std::string, std::string>& args, const char* key) {
   const auto found = args.find(key);
@@ -51,104 +44,6 @@ std::optional<Annotations> read_annotations(const Json& network) {
 const std::string* find(const Annotations& annotations, const char* key) {
   const auto found = annotations.find(key);
   return found == annotations.end() ? nullptr : &found->second;
-}
-
-// The names that the injector says it added under `key`.
-std::vector<std::string> injected_names(const Json& status, const char* key) {
-  std::vector<std::string> names;
-  const Json* list = find_value(status, key);
-  if (list == nullptr || !list->is_array()) return names;
-  for (const Json& name : *list) {
-    if (name.is_string()) names.push_back(name.get<std::string>());
-  }
-  return names;
-}
-
-// Why the injector's status shows that there is no sidecar to redirect to; empty if it does not.
-// A status that cannot be read counts as injected: a pod that looks injected is not let out.
-std::string reason_in_status(const std::string& text) {
-  Json status;
-  try {
-    status = parse_json(text, "status");
-  } catch (const Error&) {
-    return "";
-  }
-  const std::vector<std::string> containers = injected_names(status, "containers");
-  std::vector<std::string> names = injected_names(status, "initContainers");
-  names.insert(names.end(), containers.begin(), containers.end());
-  const auto has = [&](const char* name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  if (has(init_container)) return "the init container istio-init redirects it";
-  if (!containers.empty() && !has(sidecar_container)) return "no container istio-proxy is injected";
-  return "";
-}
-
-// Whether one of the comma-separated template names is one without a redirecting sidecar.
-bool names_other_template(std::string_view text) {
-  while (!text.empty()) {
-    std::string_view name = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(text.size(), name.size() + 1));
-    name.remove_prefix(std::min(name.size(), name.find_first_not_of(' ')));
-    name = name.substr(0, name.find_last_not_of(' ') + 1);
-    if (name == "gateway" || name.substr(0, 5) == "grpc-") return true;
-  }
-  return false;
-}
-
-bool is_false(const std::string& text) {
-  try {
-    return !parse_bool(text);
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-// The label wins, also where it is neither true nor false.
-std::string reason_in_inject(const Annotations& annotations,
-                             const std::optional<std::string>& label) {
-  if (label) return is_false(*label) ? std::string("label ") + inject_annotation + " is false" : "";
-  const std::string* inject = find(annotations, inject_annotation);
-  if (inject == nullptr || !is_false(*inject)) return "";
-  return std::string("annotation ") + inject_annotation + " is false";
-}
-
-// What the annotations hint at, where the containers are not known.
-std::string reason_in_hints(const Annotations& annotations, const std::string& status) {
-  const std::string* templates = find(annotations, templates_annotation);
-  if (templates != nullptr && names_other_template(*templates)) {
-    return std::string("annotation ") + templates_annotation + " is " + quote(*templates);
-  }
-  return reason_in_status(status);
-}
-
-// Why an injected pod has no sidecar to redirect to; empty if it has one.
-std::string reason_to_pass(const Annotations& annotations, const std::optional<PodFacts>& facts) {
-  std::string reason = facts ? reason_to_pass(*facts) : "";
-  if (!reason.empty()) return reason;
-  reason = reason_in_inject(annotations, facts ? facts->inject_label : std::nullopt);
-  if (!reason.empty()) return reason;
-  const std::string* status = find(annotations, status_annotation);
-  if (status == nullptr) return std::string("annotation ") + status_annotation + " is absent";
-  return facts ? "" : reason_in_hints(annotations, *status);
-}
-
-// Why the pod is not redirected, as far as it can be told; empty if it is.
-std::string reason_to_pass(const PluginConfig& config, const Pod& pod) {
-  const auto& excluded = config.exclude_namespaces;
-  if (pod.in_kubernetes() &&
-      std::find(excluded.begin(), excluded.end(), pod.name_space) != excluded.end()) {
-    return "namespace " + quote(pod.name_space) + " is excluded";
-  }
-  if (pod.facts && pod.facts->host_network) return "it uses the host's network";
-  if (config.redirect_all) return "";
-  if (!pod.in_kubernetes()) return "it is not a Kubernetes pod";
-  if (pod.annotations) return reason_to_pass(*pod.annotations, pod.facts);
-  if (config.pass_missing_annotations) return "its annotations were not forwarded";
-  throw Error(Code::invalid_config,
-              std::string("the runtime did not forward the pod's annotations: the network "
-                          "configuration must declare the capability ") +
-                  annotations_capability + " and the runtime must support it");
 }
 
 // What the pod says of its proxy, where Istio has it from.
@@ -259,24 +154,28 @@ Pod read_pod(const std::map<std::string, std::string>& args, const Json& network
 }
 
 Decision decide(const PluginConfig& config, const Pod& pod, const Override& override) {
-  Decision decision{.redirect = false, .reason = reason_to_pass(config, pod), .config = {}};
-  if (!decision.reason.empty()) return decision;
+  const auto passed = [](Reason why, const std::string& sentence) {
+    return Decision{.redirect = false, .why = why, .reason = sentence, .config = {}};
+  };
+  if (const std::optional<Pass> pass = find_pass(config, pod)) {
+    return passed(pass->why, pass->sentence);
+  }
   const Proxy proxy = read_proxy(pod);
   ProxyEnv env = proxy.env;
   env.insert(proxy.metadata.begin(), proxy.metadata.end());  // as far as the container lacks it
   if (!config.redirect_all && disables_envoy(env)) {
-    decision.reason = "DISABLE_ENVOY is true";
-    return decision;
+    return passed(Reason::proxyless, "DISABLE_ENVOY is true");
   }
-  decision.config = config_for(config, pod, proxy);
+  Decision decision{
+      .redirect = true,
+      .why = config.redirect_all ? Reason::redirect_all : Reason::injected,
+      .reason = config.redirect_all ? "the configuration redirects all" : "it is injected",
+      .config = config_for(config, pod, proxy)};
   if (override) override(decision.config);
   if (decision.config.mode == InterceptionMode::none) {
-    decision.reason = "its interception mode is NONE";
-    return decision;
+    return passed(Reason::mode_none, "its interception mode is NONE");
   }
   refuse_contradictions(decision.config, pod);
-  decision.redirect = true;
-  decision.reason = config.redirect_all ? "the configuration redirects all" : "it is injected";
   return decision;
 }
 

@@ -11,6 +11,7 @@
 #include "cni/config.h"
 #include "cni/json.h"
 #include "cni/pod_facts.h"
+#include "cni/reason.h"
 #include "cni/settings.h"
 #include "rules/redirect.h"
 
@@ -18,6 +19,12 @@ namespace sluice::cni {
 
 // The capability by which containerd and CRI-O forward a pod's annotations.
 inline constexpr const char* annotations_capability = "io.kubernetes.cri.pod-annotations";
+
+// The injector's own annotations.
+inline constexpr const char* status_annotation = "sidecar.istio.io/status";
+inline constexpr const char* inject_annotation = "sidecar.istio.io/inject";
+inline constexpr const char* templates_annotation = "inject.istio.io/templates";
+inline constexpr const char* proxy_config_annotation = "proxy.istio.io/config";
 
 struct Pod {
   // Empty if the runtime is not Kubernetes'. podman sends a name alone.
@@ -50,7 +57,8 @@ Annotations known_annotations(const Json& object, const std::string& what);
 
 struct Decision {
   bool redirect = false;
-  std::string reason;     // a sentence fragment: "annotation ... is absent"
+  Reason why = Reason::no_status;
+  std::string reason;     // the same as a sentence fragment: "annotation ... is absent"
   RedirectConfig config;  // valid only if `redirect`
 };
 

@@ -91,15 +91,17 @@ std::optional<PodFacts> read_pod_facts(const Json& pod) {
   return facts;
 }
 
-std::string reason_to_pass(const PodFacts& facts) {
-  if (facts.has_init) return "the init container istio-init redirects it";
-  if (!facts.sidecar) return "it has no container istio-proxy";
-  if (disables_envoy(facts.sidecar->env)) return "DISABLE_ENVOY is true";
+std::optional<Pass> find_pass(const PodFacts& facts) {
+  if (facts.has_init) {
+    return Pass{Reason::istio_init, "the init container istio-init redirects it"};
+  }
+  if (!facts.sidecar) return Pass{Reason::no_sidecar, "it has no container istio-proxy"};
+  if (disables_envoy(facts.sidecar->env)) return Pass{Reason::proxyless, "DISABLE_ENVOY is true"};
   const std::vector<std::string>& args = facts.sidecar->args;
   if (args.size() >= 2 && args[0] == "proxy" && args[1] != "sidecar") {
-    return "its proxy is of type " + quote(args[1]);
+    return Pass{Reason::other_proxy, "its proxy is of type " + quote(args[1])};
   }
-  return "";
+  return std::nullopt;
 }
 
 }  // namespace sluice::cni

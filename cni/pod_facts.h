@@ -10,6 +10,7 @@
 
 #include "cni/json.h"
 #include "cni/proxy_env.h"
+#include "cni/reason.h"
 
 namespace sluice::cni {
 
@@ -37,7 +38,7 @@ struct PodFacts {
 // annotations alone. Throws Error naming what is of the wrong type.
 std::optional<PodFacts> read_pod_facts(const Json& pod);
 
-// Why there is no sidecar to redirect to; empty if there is one. Istio-cni's order.
-std::string reason_to_pass(const PodFacts& facts);
+// Why there is no sidecar to redirect to; nothing if there is one. Istio-cni's order.
+std::optional<Pass> find_pass(const PodFacts& facts);
 
 }  // namespace sluice::cni

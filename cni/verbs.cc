@@ -83,6 +83,18 @@ Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
                                        [](const IpAddress& a) { return !is_link_local(a); })};
 }
 
+Sandbox sandbox_of(const Environment& environment) {
+  const auto argument = [&](const char* key) {
+    const auto found = environment.args.find(key);
+    return found == environment.args.end() ? std::string() : found->second;
+  };
+  return {.name_space = argument("K8S_POD_NAMESPACE"),
+          .name = argument("K8S_POD_NAME"),
+          .uid = argument("K8S_POD_UID"),
+          .container_id = environment.container_id,
+          .netns = environment.netns};
+}
+
 std::string subject(const Call& call) {
   const auto& args = call.environment.args;
   const auto name = args.find("K8S_POD_NAME");

@@ -22,11 +22,15 @@ struct Call {
   PluginConfig config;
 };
 
-// Redirects the pod if it is to be, prints prevResult.
+// Redirects the pod if it is to be, prints prevResult. Code::try_again_later if the agent must say
+// what the pod is and does not.
 void add(const Call& call, Outcome& outcome);
 // Takes out what is ours when the pod's last interface goes. Never fails for what is missing.
 void del(const Call& call, Outcome& outcome);
-// Code::drift if the live rules are not as the configuration asks; changes nothing.
+// Code::drift if the live rules are not as the configuration asks; changes nothing. While the agent
+// does not say what the pod is, rules that are other than its annotations ask for pass if they are
+// whole, or not there at all: the agent may have known more when they were written, and a runtime
+// that runs CHECK by itself ends the pod for which it fails.
 void check(const Call& call, Outcome& outcome);
 // There is no state outside of the pods' namespaces, and those that still exist may be in use: the
 // attachments are validated and nothing is collected.
@@ -54,6 +58,9 @@ struct Wanted {
 // not there.
 Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
                  const RedirectConfig& config, bool ipv6_on_loopback);
+
+// As the runtime names it.
+Sandbox sandbox_of(const Environment& environment);
 
 // `pod "demo/web-0"`, or `container "ID"` outside of Kubernetes.
 std::string subject(const Call& call);

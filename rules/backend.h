@@ -54,6 +54,9 @@ class Backend {
   Backend& operator=(Backend&&) = delete;
   virtual ~Backend() = default;
 
+  // As in the network configuration: "xtables".
+  virtual const char* name() const = 0;
+
   // Makes what is ours in the namespace equal `wanted`, reads it back and compares. Foreign rules
   // and their counters stay as they are; what is as wanted already is not written again. Throws
   // Error after putting back what was there before: EAGAIN if another writer won every time,

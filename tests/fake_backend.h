@@ -52,6 +52,8 @@ class FakeBackend : public Backend {
   // Reported by the next apply() or remove().
   Notices notices;
 
+  const char* name() const override { return "fake"; }
+
   Notices apply(const Interception& wanted) override {
     calls_.enter("apply");
     Interception next = live;

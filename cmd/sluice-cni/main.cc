@@ -2,18 +2,23 @@
 // sluice-cni: the CNI plugin. Environment and stdin in, one JSON document out.
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <string>
 
+#include "cmd/agent_socket.h"
 #include "cmd/stdio.h"
 #include "cni/code.h"
 #include "cni/plugin.h"
+#include "cni/report.h"
 #include "rules/kernel/xtables.h"
 
 namespace {
 
 using namespace sluice;  // NOLINT(google-build-using-namespace): a main file, nothing includes it
+
+using Clock = std::chrono::steady_clock;
 
 // Annotations are at most 256 KiB, six times that when escaped; everything else is small.
 constexpr std::size_t stdin_limit = std::size_t{64} * 1024 * 1024;
@@ -34,18 +39,33 @@ void print_log(const cni::Outcome& outcome) {
   }
 }
 
+// When all is done, so that no pod waits for it.
+void tell_agent(const cni::Outcome& outcome, bool printed, Clock::time_point start) {
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
+  const std::string packet = cni::report_packet(outcome, printed, took);
+  if (!packet.empty()) cmd::tell_agent(outcome.agent_socket, packet);
+}
+
 }  // namespace
 
 int main() {
+  const Clock::time_point start = Clock::now();
   const bool has_stdout = cmd::open_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of write(2), not our end
   const cni::Outcome outcome = cni::run({
       .get_env = [](const char* name) -> const char* { return std::getenv(name); },
       .read_stdin = read_stdin,
       .open_namespace = kernel::open_pod_namespace,
+      .ask_agent =
+          [](const std::string& socket, const std::string& packet,
+             std::chrono::milliseconds timeout) {
+            return cmd::ask_agent(socket, packet, Clock::now() + timeout);
+          },
   });
   cmd::write_all(STDERR_FILENO, outcome.about);
   print_log(outcome);
-  const bool printed = has_stdout && cmd::write_all(STDOUT_FILENO, outcome.out);
-  return outcome.out.empty() || printed ? outcome.exit_status : EXIT_FAILURE;
+  const bool printed =
+      outcome.out.empty() || (has_stdout && cmd::write_all(STDOUT_FILENO, outcome.out));
+  tell_agent(outcome, printed, start);
+  return printed ? outcome.exit_status : EXIT_FAILURE;
 }

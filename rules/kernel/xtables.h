@@ -18,6 +18,7 @@ class Xtables : public Backend {
   // `netns` must outlive the backend.
   explicit Xtables(const Netns& netns) : netns_(netns) {}
 
+  const char* name() const override { return "xtables"; }
   Notices apply(const Interception& wanted) override;
   Notices remove() override;
   Interception read() override;

@@ -82,6 +82,52 @@ TEST_CASE("config: switches", "[config]") {
   read(R"({"backend": "xtables"})");
 }
 
+TEST_CASE("config: the agent", "[config]") {
+  const PluginConfig absent = read("{}");
+  CHECK(absent.agent_socket.empty());
+  CHECK(absent.agent_absent == AgentAbsent::wait);
+  CHECK(absent.agent_timeout == std::chrono::milliseconds(2000));
+  CHECK(absent.agent_daemon_set.name.empty());
+  const PluginConfig config = read(R"({"agentSocket": "/run/sluice/agent.sock",
+      "agentAbsent": "annotations", "agentTimeoutMs": 10000,
+      "agentDaemonSet": "sluice-system/sluice-agent"})");
+  CHECK(config.agent_socket == "/run/sluice/agent.sock");
+  CHECK(config.agent_absent == AgentAbsent::annotations);
+  CHECK(config.agent_timeout == std::chrono::milliseconds(10000));
+  CHECK(config.agent_daemon_set.name_space == "sluice-system");
+  CHECK(config.agent_daemon_set.name == "sluice-agent");
+  CHECK(config.unknown_keys.empty());
+  const Json longest{{"agentSocket", "/" + std::string(socket_path_limit - 1, 'x')}};
+  CHECK(read(longest.dump()).agent_socket.size() == socket_path_limit);
+  CHECK(read(R"({"agentTimeoutMs": 1})").agent_timeout == std::chrono::milliseconds(1));
+}
+
+TEST_CASE("config: what is wrong with the agent", "[config]") {
+  const auto refused = [](const char* key, const Json& value) {
+    const PluginConfig config = read_plugin_config({{key, value}});
+    CAPTURE(key, to_line(value), config.problems);
+    CHECK(config.agent_socket.empty());
+    CHECK(config.agent_timeout == std::chrono::milliseconds(2000));
+    CHECK(config.agent_daemon_set.name.empty());
+    REQUIRE(config.problems.size() == 1);
+    CHECK_THAT(config.problems.front(), StartsWith(std::string("key \"") + key + "\": "));
+  };
+  for (const Json& value :
+       {Json(""), Json("run/agent.sock"), Json("@abstract"), Json(5), Json(),
+        Json("/" + std::string(socket_path_limit, 'x')), Json(std::string("/a\0b", 4))}) {
+    refused("agentSocket", value);
+  }
+  for (const Json& value : {Json(0), Json(-1), Json(10001), Json("5"), Json(1.5), Json(1e300)}) {
+    refused("agentTimeoutMs", value);
+  }
+  for (const Json& value : {Json("x"), Json("/x"), Json("x/"), Json("a/b/c"), Json("A/b"),
+                            Json("a/b c"), Json(""), Json("a//b"), Json(true)}) {
+    refused("agentDaemonSet", value);
+  }
+  refused("agentAbsent", "fail");
+  refused("agentAbsent", false);
+}
+
 TEST_CASE("config: numbers may arrive as floats", "[config]") {
   CHECK(read(R"({"proxyPort": 16001.0})").defaults.proxy_port == 16001);
   CHECK(read(R"({"proxyUid": 1.00061e9})").defaults.proxy_uids == Ids{1000610000});
@@ -234,7 +280,8 @@ TEST_CASE("config: whatever the values are, reading does not throw", "[config]")
     Json network = Json::object();
     for (const Setting& setting : settings()) network[setting.key] = value;
     for (const char* key : {"namespaces", "excludeNamespaces", "exclude_namespaces", "redirect",
-                            "onMissingAnnotations", "logLevel", "plugin_log_level", "backend"}) {
+                            "onMissingAnnotations", "logLevel", "plugin_log_level", "backend",
+                            "agentSocket", "agentAbsent", "agentTimeoutMs", "agentDaemonSet"}) {
       network[key] = value;
     }
     CAPTURE(to_line(network));

@@ -3,14 +3,18 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "cni/agent_message.h"
 #include "cni/code.h"
 #include "cni/json.h"
 #include "cni/plugin.h"
@@ -45,6 +49,11 @@ struct PluginRun {
   std::exception_ptr opening_failure;  // opening it fails
   std::vector<std::string> opened;     // paths
   int stdin_reads = 0;
+  // The agent's answer; it throws what an absent one throws. Not set: the program knows no agent.
+  std::function<std::string()> agent;
+  std::vector<LookupMessage> questions;
+  std::string asked_socket;
+  std::chrono::milliseconds asked_timeout{0};
 
   Json& annotations() { return network["runtimeConfig"][annotations_capability]; }
   void annotate(const char* key, const char* value) { annotations()[key] = value; }
@@ -64,7 +73,8 @@ struct PluginRun {
                       ++stdin_reads;
                       return stdin_text.value_or(network.dump());
                     },
-                .open_namespace = [this](const std::string& path) { return open(path); }});
+                .open_namespace = [this](const std::string& path) { return open(path); },
+                .ask_agent = asker()});
   }
 
   // The rules of ours in the pod, of both families.
@@ -79,6 +89,18 @@ struct PluginRun {
   bool is_redirected() const { return !owned_rulesets().empty(); }
 
  private:
+  std::function<std::string(const std::string&, const std::string&, std::chrono::milliseconds)>
+  asker() {
+    if (!agent) return {};
+    return [this](const std::string& socket, const std::string& packet,
+                  std::chrono::milliseconds timeout) {
+      asked_socket = socket;
+      asked_timeout = timeout;
+      questions.push_back(std::get<LookupMessage>(parse_agent_request(packet)));
+      return agent();
+    };
+  }
+
   OpenedNamespace open(const std::string& path) {
     opened.push_back(path);
     if (opening_failure) std::rethrow_exception(opening_failure);

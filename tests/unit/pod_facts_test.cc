@@ -150,6 +150,36 @@ TEST_CASE("decide: a whole Pod, in istio-cni's order", "[decide]") {
   CHECK_FALSE(decided(pod, all).redirect);
 }
 
+TEST_CASE("decide: the word of each reason in a Pod", "[decide]") {
+  const auto why = [](const Json& pod, const PluginConfig& config = {}) {
+    return decided(pod, config).why;
+  };
+  CHECK(why(injected_pod()) == Reason::injected);
+  PluginConfig all;
+  all.redirect_all = true;
+  CHECK(why(injected_pod(), all) == Reason::redirect_all);
+  Json pod = injected_pod();
+  pod["metadata"]["annotations"]["sidecar.istio.io/interceptionMode"] = "NONE";
+  CHECK(why(pod) == Reason::mode_none);
+  pod["metadata"]["annotations"].erase("sidecar.istio.io/status");
+  CHECK(why(pod) == Reason::no_status);
+  pod["metadata"]["labels"]["sidecar.istio.io/inject"] = "false";
+  CHECK(why(pod) == Reason::inject_false);
+  sidecar_in(pod)["args"][1] = "router";
+  CHECK(why(pod) == Reason::other_proxy);
+  sidecar_in(pod)["env"] = {{{"name", "DISABLE_ENVOY"}, {"value", "true"}}};
+  CHECK(why(pod) == Reason::proxyless);
+  sidecar_in(pod)["name"] = "envoy";
+  CHECK(why(pod) == Reason::no_sidecar);
+  pod["spec"]["initContainers"].push_back({{"name", "istio-init"}});
+  CHECK(why(pod) == Reason::istio_init);
+  pod["spec"]["hostNetwork"] = true;
+  CHECK(why(pod) == Reason::host_network);
+  PluginConfig excluding;
+  excluding.exclude_namespaces = {"demo"};
+  CHECK(why(pod, excluding) == Reason::excluded_namespace);
+}
+
 TEST_CASE("decide: a label beats the annotation, whatever it says", "[decide]") {
   Json pod = injected_pod();
   pod["metadata"]["annotations"]["sidecar.istio.io/inject"] = "false";

@@ -152,6 +152,26 @@ TEST_CASE("decide: annotations that say there is no sidecar", "[decide]") {
                "its interception mode is NONE");
 }
 
+TEST_CASE("decide: the word of each reason in annotations", "[decide]") {
+  const auto why = [](const Annotations& annotations) { return decide_for(annotations).why; };
+  CHECK(why({}) == Reason::no_status);
+  CHECK(why({{status, "{}"}}) == Reason::injected);
+  CHECK(why({{status, "{}"}, {inject, "false"}}) == Reason::inject_false);
+  CHECK(why({{status, "{}"}, {templates, "gateway"}}) == Reason::other_template);
+  CHECK(why({{status, R"({"containers": ["istio-init"]})"}}) == Reason::istio_init);
+  CHECK(why({{status, R"({"containers": ["app"]})"}}) == Reason::no_sidecar);
+  CHECK(why({{status, "{}"}, {mode, "NONE"}}) == Reason::mode_none);
+  CHECK(why({{status, "{}"},
+             {"proxy.istio.io/config", R"({"proxyMetadata": {"DISABLE_ENVOY": "true"}})"}}) ==
+        Reason::proxyless);
+  CHECK(decide({}, {.name_space = "", .name = "", .annotations = {}}).why ==
+        Reason::not_kubernetes);
+  PluginConfig config;
+  config.pass_missing_annotations = true;
+  CHECK(decide(config, {.name_space = "demo", .name = "web-0", .annotations = {}}).why ==
+        Reason::annotations_missing);
+}
+
 TEST_CASE("decide: pods outside of Kubernetes and excluded namespaces", "[decide]") {
   const Annotations injected{{status, injected_status}};
   check_passed(decide({}, {.name_space = "", .name = "web-0", .annotations = injected}),
@@ -165,6 +185,34 @@ TEST_CASE("decide: pods outside of Kubernetes and excluded namespaces", "[decide
                R"(namespace "demo" is excluded)");
   config.exclude_namespaces = {"demo2", "dem", ""};
   CHECK(decide(config, pod).redirect);
+}
+
+TEST_CASE("decide: the agent's own pods pass, others of their names do not", "[decide]") {
+  PluginConfig config;
+  config.agent_daemon_set = {.name_space = "sluice-system", .name = "sluice-agent"};
+  const auto passes = [&](const std::string& name_space, const std::string& name) {
+    const Args args{{"K8S_POD_NAMESPACE", name_space}, {"K8S_POD_NAME", name}};
+    const Decision decision = decide(config, read_pod(args, forwarding({{status, "{}"}})));
+    CHECK((decision.why == Reason::agent_pod) != decision.redirect);
+    return !decision.redirect;
+  };
+  CHECK(passes("sluice-system", "sluice-agent-x7k2z"));
+  CHECK(passes("sluice-system", "sluice-agent-bcdfg"));
+  CHECK_FALSE(passes("demo", "sluice-agent-x7k2z"));
+  for (const char* name :
+       {"sluice-agent", "sluice-agent-", "sluice-agent-x7k2", "sluice-agent-x7k2zz",
+        "sluice-agent-x7k2a", "sluice-agent-x7k21", "sluice-agent-X7K2Z", "sluice-agent-x-k2z",
+        "sluice-agentx7k2zz", "x-sluice-agent-x7k2z", "sluice-agent-x7k2z-x7k2z"}) {
+    CAPTURE(name);
+    CHECK_FALSE(passes("sluice-system", name));
+  }
+  // Longer names are cut before the letters are added.
+  config.agent_daemon_set.name = std::string(70, 'n');
+  CHECK(passes("sluice-system", std::string(58, 'n') + "x7k2z"));
+  CHECK_FALSE(passes("sluice-system", std::string(70, 'n') + "-x7k2z"));
+  config.agent_daemon_set = {};
+  CHECK_FALSE(passes("", "-x7k2z"));
+  CHECK_FALSE(passes("demo", "-x7k2z"));
 }
 
 TEST_CASE("decide: a pod whose annotations are not known", "[decide]") {
