@@ -26,7 +26,7 @@ constexpr auto eviction_age = std::chrono::seconds(1);
 constexpr auto accept_pause = milliseconds(100);
 // For those who had connected when the agent was told to stop.
 constexpr auto farewell = milliseconds(250);
-constexpr auto look_interval = std::chrono::seconds(5);
+constexpr auto look_interval = std::chrono::seconds(2);
 // The plugin's own clock started before its packet was read.
 constexpr std::uint32_t answer_margin_ms = 50;
 
@@ -173,9 +173,15 @@ void LookupLoop::accept_all() {
   accept_again_ = now_ + accept_pause;
 }
 
-// Whether there is room for one more.
+// Whether there is room for one more. One that has been answered goes first.
 bool LookupLoop::make_room() {
   if (clients_.size() < clients_limit) return true;
+  const auto served = std::find_if(clients_.begin(), clients_.end(),
+                                   [](const Client& client) { return client.is_served(); });
+  if (served != clients_.end()) {
+    clients_.erase(served);
+    return true;
+  }
   const auto oldest =
       std::min_element(clients_.begin(), clients_.end(), [](const Client& a, const Client& b) {
         return std::pair(!a.is_idle(), a.active()) < std::pair(!b.is_idle(), b.active());
