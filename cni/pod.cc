@@ -224,19 +224,25 @@ void refuse_contradictions(const RedirectConfig& config, const Pod& pod) {
 
 }  // namespace
 
+const std::vector<const char*>& known_annotation_keys() {
+  static const std::vector<const char*> keys = [] {
+    std::vector<const char*> all{status_annotation, inject_annotation, templates_annotation,
+                                 proxy_config_annotation};
+    for (const Setting& setting : settings()) {
+      for (const char* key : {setting.annotation, setting.former_annotation}) {
+        if (*key != '\0') all.push_back(key);
+      }
+    }
+    return all;
+  }();
+  return keys;
+}
+
 Annotations known_annotations(const Json& object, const std::string& what) {
   Annotations annotations;
   if (object.is_null()) return annotations;
   if (!object.is_object()) throw Error(Code::invalid_config, what + " is not an object");
-  for (const char* key :
-       {status_annotation, inject_annotation, templates_annotation, proxy_config_annotation}) {
-    read_annotation(object, key, annotations);
-  }
-  for (const Setting& setting : settings()) {
-    for (const char* key : {setting.annotation, setting.former_annotation}) {
-      if (*key != '\0') read_annotation(object, key, annotations);
-    }
-  }
+  for (const char* key : known_annotation_keys()) read_annotation(object, key, annotations);
   return annotations;
 }
 

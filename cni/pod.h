@@ -41,6 +41,9 @@ struct Pod {
 // annotations or one that Sluice reads is of the wrong JSON type.
 Pod read_pod(const std::map<std::string, std::string>& args, const Json& network);
 
+// The annotations that Sluice reads.
+const std::vector<const char*>& known_annotation_keys();
+
 // Those of `object` that Sluice reads; null has none. Throws Error with Code::invalid_config if it
 // is no object of strings, calling it `what`.
 Annotations known_annotations(const Json& object, const std::string& what);

@@ -219,7 +219,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.store.changed:
             found = self.store.daemonsets.get((self.parts[4], self.parts[6]))
         if found is None:
-            raise Refused(404, "NotFound", f'daemonsets.apps "{self.parts[6]}" not found')
+            raise Refused(404, "NotFound", f'daemonsets.apps "{self.parts[6]}" not found',
+                          {"name": self.parts[6], "group": "apps", "kind": "daemonsets"})
         self._answer(200, found)
 
     def _patch_body(self, kind: str, types: tuple):

@@ -11,11 +11,12 @@ LOG_LIMIT = 20_000  # events; older ones are compacted away, as etcd's are
 class Refused(Exception):
     """An answer that is a Status of failure."""
 
-    def __init__(self, code: int, reason: str, message: str):
+    def __init__(self, code: int, reason: str, message: str, details: dict | None = None):
         super().__init__(message)
         self.code = code
         self.body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                     "message": message, "reason": reason, "code": code}
+                     "message": message, "reason": reason, "code": code,
+                     "details": details or {}}
 
 
 def encode(value) -> bytes:
