@@ -30,8 +30,8 @@ std::string ask(const std::string& socket) {
     return ask_agent_for_all(socket, cni::print_status_request(),
                              std::chrono::steady_clock::now() + patience);
   } catch (const Error& error) {
-    throw Error(error.code(), "the node agent cannot be asked at " + quote(socket) + ": " +
-                                  error.what());
+    throw Error(error.code(),
+                "the node agent cannot be asked at " + quote(socket) + ": " + error.what());
   }
 }
 

@@ -115,8 +115,8 @@ std::string pods_text(const std::vector<const Json*>& pods) {
   std::vector<Row> rows{{"NAMESPACE/NAME", "STATE", "WHY"}};
   for (const Json* pod : pods) {
     if (rows.size() > rows_limit) break;
-    const std::string name = text_of(*pod, "namespace", name_width) + "/" +
-                             text_of(*pod, "name", name_width);
+    const std::string name =
+        text_of(*pod, "namespace", name_width) + "/" + text_of(*pod, "name", name_width);
     const std::string state = text_of(*pod, "condition", state_width - 10) +
                               (is_true(*pod, "repaired") ? ", repaired" : "");
     rows.push_back({cell(name, name_width), state, text_of(*pod, "why", why_width)});

@@ -36,7 +36,12 @@ class Client {
   bool is_idle() const { return reads(); }
   // When it was last read from or written to.
   Clock::time_point active() const { return active_; }
-  void touch(Clock::time_point now) { active_ = now; }
+  void touch(Clock::time_point now) {
+    active_ = now;
+    has_spoken_ = true;
+  }
+  // It has had what it came for, as far as anybody knows.
+  bool is_served() const { return is_idle() && has_spoken_; }
 
   // Sends it, or keeps it until the peer has read. What does not fit in a packet is replaced by an
   // answer that says so.
@@ -52,6 +57,7 @@ class Client {
  private:
   kernel::Fd fd_;
   Clock::time_point active_;
+  bool has_spoken_ = false;
   std::deque<std::string> output_ = {};
 };
 

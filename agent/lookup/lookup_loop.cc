@@ -24,9 +24,10 @@ constexpr std::size_t clients_limit = 256;
 // A peer that has connected is given this long before it makes room for another.
 constexpr auto eviction_age = std::chrono::seconds(1);
 constexpr auto accept_pause = milliseconds(100);
-// For those who had connected when the agent was told to stop.
+// For those who had connected when the agent was told to stop, and for those who were about to.
 constexpr auto farewell = milliseconds(250);
-constexpr auto look_interval = std::chrono::seconds(5);
+constexpr auto shortest_farewell = milliseconds(50);
+constexpr auto look_interval = std::chrono::seconds(2);
 // The plugin's own clock started before its packet was read.
 constexpr std::uint32_t answer_margin_ms = 50;
 
@@ -78,47 +79,50 @@ void LookupLoop::complain(cni::LogLevel level, const std::string& text) {
 
 bool LookupLoop::is_done(bool stop_asked) {
   if (!stop_asked) return false;
-  if (stop_at_ == Clock::time_point::max()) {
-    stop_at_ = now_ + farewell;
-    accept_all();
-  }
-  return clients_.empty() || now_ >= stop_at_;
+  if (stop_at_ == Clock::time_point::max()) stop_at_ = now_ + farewell;
+  const auto left = stop_at_ - now_;
+  return left <= milliseconds(0) || (clients_.empty() && left <= farewell - shortest_farewell);
 }
 
 LookupLoop::Clock::time_point LookupLoop::next_event() const {
   Clock::time_point next = std::min(next_look_, stop_at_);
+  if (clients_.empty()) next = std::min(next, stop_at_ - (farewell - shortest_farewell));
   if (accept_again_ > now_) next = std::min(next, accept_again_);
   if (report_log_.waits_to_tell()) next = std::min(next, now_ + std::chrono::seconds(1));
   for (const Client& client : clients_) next = std::min(next, client.end());
   return next;
 }
 
+// stop_fd, the listener and the fetcher, then the clients in their order.
+std::vector<pollfd> LookupLoop::polled(int stop_fd) const {
+  const bool stopping = stop_at_ != Clock::time_point::max();
+  std::vector<pollfd> polled{
+      {.fd = stopping ? -1 : stop_fd, .events = POLLIN, .revents = 0},
+      {.fd = accept_again_ > now_ ? -1 : listener_.get(), .events = POLLIN, .revents = 0},
+      {.fd = fetcher_.ready_fd(), .events = POLLIN, .revents = 0}};
+  for (const Client& client : clients_) {
+    polled.push_back({.fd = client.fd(), .events = client.events(), .revents = 0});
+  }
+  return polled;
+}
+
 void LookupLoop::run(int stop_fd) {
-  const bool stoppable = stop_fd >= 0;
-  for (;;) {
-    now_ = Clock::now();
+  bool stop_asked = false;
+  while (!is_done(stop_asked)) {
     if (now_ >= next_look_) look_after_socket();
-    std::vector<pollfd> polled{
-        {.fd = stop_at_ == Clock::time_point::max() && stoppable ? stop_fd : -1,
-         .events = POLLIN,
-         .revents = 0},
-        {.fd = accept_again_ > now_ ? -1 : listener_.get(), .events = POLLIN, .revents = 0},
-        {.fd = fetcher_.ready_fd(), .events = POLLIN, .revents = 0}};
-    for (const Client& client : clients_) {
-      polled.push_back({.fd = client.fd(), .events = client.events(), .revents = 0});
-    }
+    std::vector<pollfd> fds = polled(stop_fd);
     const auto left = std::chrono::ceil<milliseconds>(next_event() - now_).count();
     const int timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
-    if (poll(polled.data(), polled.size(), timeout) < 0 && errno != EINTR) {
+    if (poll(fds.data(), fds.size(), timeout) < 0 && errno != EINTR) {
       throw Error(errno, "poll the agent's connections");
     }
     now_ = Clock::now();
     std::size_t index = 3;
-    for (Client& client : clients_) serve(client, polled[index++].revents);
-    if (polled[2].revents != 0) take_answers();
-    if (polled[1].revents != 0) accept_all();
+    for (Client& client : clients_) serve(client, fds[index++].revents);
+    if (fds[2].revents != 0) take_answers();
+    if (fds[1].revents != 0) accept_all();
     serve_all();
-    if (is_done(polled[0].revents != 0 || stop_at_ != Clock::time_point::max())) return;
+    stop_asked = stop_asked || fds[0].revents != 0;
   }
 }
 
@@ -173,9 +177,15 @@ void LookupLoop::accept_all() {
   accept_again_ = now_ + accept_pause;
 }
 
-// Whether there is room for one more.
+// Whether there is room for one more. One that has been answered goes first.
 bool LookupLoop::make_room() {
   if (clients_.size() < clients_limit) return true;
+  const auto served = std::find_if(clients_.begin(), clients_.end(),
+                                   [](const Client& client) { return client.is_served(); });
+  if (served != clients_.end()) {
+    clients_.erase(served);
+    return true;
+  }
   const auto oldest =
       std::min_element(clients_.begin(), clients_.end(), [](const Client& a, const Client& b) {
         return std::pair(!a.is_idle(), a.active()) < std::pair(!b.is_idle(), b.active());

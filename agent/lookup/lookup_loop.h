@@ -2,10 +2,14 @@
 // LookupServer at work.
 #pragma once
 
+#include <poll.h>
+
 #include <chrono>
 #include <list>
 #include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "agent/lookup/client.h"
 #include "agent/lookup/lookup_server.h"
@@ -30,6 +34,7 @@ class LookupLoop {
  private:
   bool is_done(bool stop_asked);
   Clock::time_point next_event() const;
+  std::vector<pollfd> polled(int stop_fd) const;
   void serve_all();
 
   void accept_all();

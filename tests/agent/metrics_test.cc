@@ -198,7 +198,9 @@ TEST_CASE("counting and printing may happen at once") {
     });
   }
   threads.emplace_back([&] {
-    while (!done) printed += metrics.text().size();
+    do {
+      printed += metrics.text().size();
+    } while (!done);
   });
   threads[0].join();
   threads[1].join();
