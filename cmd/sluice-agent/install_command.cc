@@ -104,8 +104,9 @@ int uninstall_once(const agent::InstallConfig& config) {
 void add_install_commands(CLI::App& app, int& exit_status) {
   auto options = std::make_shared<Options>();
   CLI::App* install = app.add_subcommand(
-      "install", "put the plugin and its entry in place once; exits with 0 if they are, 3 if the "
-                 "network configuration is yet to come, 4 if somebody has to do something");
+      "install",
+      "put the plugin and its entry in place once; exits with 0 if they are, 3 if the "
+      "network configuration is yet to come, 4 if somebody has to do something");
   add_install_options(*install, options->config);
   install->add_flag("--watch", options->watch, "keep them in place until SIGTERM");
   install->callback([options, &exit_status] {
@@ -114,8 +115,9 @@ void add_install_commands(CLI::App& app, int& exit_status) {
   });
 
   CLI::App* remove = app.add_subcommand(
-      "uninstall", "take the entry out of every network configuration and leave the plugin; exits "
-                   "with 0 if none is left, 4 if somebody has to do something");
+      "uninstall",
+      "take the entry out of every network configuration and leave the plugin; exits "
+      "with 0 if none is left, 4 if somebody has to do something");
   add_directory_options(*remove, options->config);
   remove->callback([options, &exit_status] { exit_status = uninstall_once(options->config); });
 }

@@ -40,15 +40,30 @@ class RandomText {
   explicit RandomText(std::uint64_t seed) : random_(seed) {}
 
   std::string space() {
-    static const std::vector<std::string> some{"", "", " ", "\n", "\n  ", "\t", "\r\n    ", "  \n\n "};
+    static const std::vector<std::string> some{"",     "",   " ",        "\n",
+                                               "\n  ", "\t", "\r\n    ", "  \n\n "};
     return pick(some);
   }
 
   std::string value(int depth) {
-    static const std::vector<std::string> scalars{
-        "0", "-0", "-0.0", "1e25", "1E+2", "123456789012345678901234567890", "9007199254740993",
-        "0.1000", "true", "false", "null", R"("")", R"("a,b]}")", R"("\"type\": \"sluice-cni\"")",
-        R"("\u0041\ud83d\ude00\/")", "\"\xc3\xa9\xe2\x82\xac\"", R"("\\")", R"("[{\n")"};
+    static const std::vector<std::string> scalars{"0",
+                                                  "-0",
+                                                  "-0.0",
+                                                  "1e25",
+                                                  "1E+2",
+                                                  "123456789012345678901234567890",
+                                                  "9007199254740993",
+                                                  "0.1000",
+                                                  "true",
+                                                  "false",
+                                                  "null",
+                                                  R"("")",
+                                                  R"("a,b]}")",
+                                                  R"("\"type\": \"sluice-cni\"")",
+                                                  R"("\u0041\ud83d\ude00\/")",
+                                                  "\"\xc3\xa9\xe2\x82\xac\"",
+                                                  R"("\\")",
+                                                  R"("[{\n")"};
     if (depth == 0 || random_.chance(50)) return pick(scalars);
     if (random_.chance(50)) return list(depth, "[", "]", [&] { return value(depth - 1); });
     return list(depth, "{", "}", [&] { return member(depth); });
@@ -93,7 +108,8 @@ class RandomText {
   }
 
   std::string member(int depth) {
-    static const std::vector<std::string> keys{"a", "a", "b", "Log", "\\u0061", "plug ins", "{\\\"", "ipam"};
+    static const std::vector<std::string> keys{"a",       "a",        "b",     "Log",
+                                               "\\u0061", "plug ins", "{\\\"", "ipam"};
     return "\"" + pick(keys) + "\"" + space() + ":" + space() + value(depth - 1);
   }
 
@@ -155,7 +171,8 @@ TEST_CASE("everything but the entry keeps its bytes, whatever the list looks lik
     INFO(text);
     const std::string with = put(text);
     // One insertion, behind the last plugin.
-    const std::size_t end = around.before.size() + array.rfind(plugins.back()) + plugins.back().size();
+    const std::size_t end =
+        around.before.size() + array.rfind(plugins.back()) + plugins.back().size();
     REQUIRE(with.substr(0, end) == text.substr(0, end));
     REQUIRE(with.size() > text.size());
     REQUIRE(with.substr(with.size() - (text.size() - end)) == text.substr(end));
@@ -205,8 +222,8 @@ TEST_CASE("entries of ours that are there become one, where the first one is") {
 }
 
 TEST_CASE("an entry that is JSON-equal is not touched, in whatever way it is written") {
-  const std::string text =
-      list(R"({"type":"calico"}, {"ports":[15006, 1.5001e4],"log":"\u0069nfo","type":"sluice-cni"},{"type":"linkerd-cni"})");
+  const std::string text = list(
+      R"({"type":"calico"}, {"ports":[15006, 1.5001e4],"log":"\u0069nfo","type":"sluice-cni"},{"type":"linkerd-cni"})");
   const Edit edit = put_entry(text, wanted(), false);
   CHECK(edit.outcome == EditOutcome::unchanged);
   CHECK(edit.had_entry);
@@ -215,21 +232,25 @@ TEST_CASE("an entry that is JSON-equal is not touched, in whatever way it is wri
 TEST_CASE("the entry is written as its neighbours are") {
   CHECK(put(list(R"({"type":"a"})")) == list(R"({"type":"a"},)" + entry));
   CHECK(put(list(R"( {"type":"a"} )")) == list(R"( {"type":"a"}, )" + entry + " "));
-  CHECK(put(list("\n\t{\"type\":\"a\"}\n")) ==
-        list("\n\t{\"type\":\"a\"},\n\t{\n\t\t\"type\": \"sluice-cni\",\n\t\t\"log\": \"info\",\n\t\t"
-             "\"ports\": [\n\t\t\t15006,\n\t\t\t15001\n\t\t]\n\t}\n"));
+  CHECK(
+      put(list("\n\t{\"type\":\"a\"}\n")) ==
+      list("\n\t{\"type\":\"a\"},\n\t{\n\t\t\"type\": \"sluice-cni\",\n\t\t\"log\": \"info\",\n\t\t"
+           "\"ports\": [\n\t\t\t15006,\n\t\t\t15001\n\t\t]\n\t}\n"));
   CHECK(put(list("\r\n  {\"type\":\"a\"}\r\n")).find("\r\n  },\r\n") == std::string::npos);
-  CHECK(put(list("\r\n  {\"type\":\"a\"}\r\n")).find("},\r\n  {\r\n    \"type\"") != std::string::npos);
+  CHECK(put(list("\r\n  {\"type\":\"a\"}\r\n")).find("},\r\n  {\r\n    \"type\"") !=
+        std::string::npos);
 }
 
 TEST_CASE("an older entry in the middle is updated where it is, its doubles go") {
-  CHECK(put(list(R"({"type":"a"}, {"type":"sluice-cni","old":1},{"type":"b"},)" + std::string(ours) +
-                 "," + ours)) == list(R"({"type":"a"}, )" + entry + R"(,{"type":"b"})"));
+  CHECK(put(list(R"({"type":"a"}, {"type":"sluice-cni","old":1},{"type":"b"},)" +
+                 std::string(ours) + "," + ours)) ==
+        list(R"({"type":"a"}, )" + entry + R"(,{"type":"b"})"));
   CHECK(put(list(std::string(ours) + R"(,{"type":"a"})")) == list(entry + R"(,{"type":"a"})"));
 }
 
 TEST_CASE("istio-cni's entry is waited for, or replaced in the same edit") {
-  const std::string both = list(R"({"type":"a"},{"type":"istio-cni","x":1},{"type":"b"},{"type":"istio-cni"})");
+  const std::string both =
+      list(R"({"type":"a"},{"type":"istio-cni","x":1},{"type":"b"},{"type":"istio-cni"})");
   const Edit edit = put_entry(both, wanted(), false);
   CHECK(edit.outcome == EditOutcome::refused);
   CHECK_FALSE(edit.had_entry);
@@ -244,13 +265,25 @@ TEST_CASE("istio-cni's entry is waited for, or replaced in the same edit") {
 
 TEST_CASE("what no runtime loads is left to its owner") {
   for (const char* text : {
-           "", "   ", "null", "[]", "{", R"({"name":"n","plugins":[{"type":"a"}])",
-           R"({"name":"n","plugins":[{"type":"a"}]} x)", R"({"name":"n","plugins":[{"type":"a"},]})",
-           R"({"name":"n", /* c */ "plugins":[{"type":"a"}]})", "// c\n{\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}]}",
-           R"({"name":"n"})", R"({"name":"n","plugins":{}})", R"({"name":"n","plugins":[]})",
-           R"({"plugins":[{"type":"a"}]})", R"({"name":"","plugins":[{"type":"a"}]})",
-           R"({"name":1,"plugins":[{"type":"a"}]})", R"({"name":"n","plugins":[1]})",
-           R"({"name":"n","plugins":[{"Type":1}]})", R"({"name":"n","plugins":[{"type":""}]})",
+           "",
+           "   ",
+           "null",
+           "[]",
+           "{",
+           R"({"name":"n","plugins":[{"type":"a"}])",
+           R"({"name":"n","plugins":[{"type":"a"}]} x)",
+           R"({"name":"n","plugins":[{"type":"a"},]})",
+           R"({"name":"n", /* c */ "plugins":[{"type":"a"}]})",
+           "// c\n{\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}]}",
+           R"({"name":"n"})",
+           R"({"name":"n","plugins":{}})",
+           R"({"name":"n","plugins":[]})",
+           R"({"plugins":[{"type":"a"}]})",
+           R"({"name":"","plugins":[{"type":"a"}]})",
+           R"({"name":1,"plugins":[{"type":"a"}]})",
+           R"({"name":"n","plugins":[1]})",
+           R"({"name":"n","plugins":[{"Type":1}]})",
+           R"({"name":"n","plugins":[{"type":""}]})",
            R"({"name":"n","cniVersion":1,"plugins":[{"type":"a"}]})",
            R"({"name":"n","plugins":[{"type":"sluice-cni"}]})",
            R"({"name":"n","plugins":[{"type":"a","n":1e999}]})",
@@ -279,7 +312,8 @@ TEST_CASE("a list whose decoders may differ on what it says is refused") {
 }
 
 TEST_CASE("a list that would grow over the limit is refused") {
-  const std::string text = list(R"({"type":"a","x":")" + std::string(conf_size_limit - 60, 'x') + "\"}");
+  const std::string text =
+      list(R"({"type":"a","x":")" + std::string(conf_size_limit - 60, 'x') + "\"}");
   REQUIRE(text.size() < conf_size_limit);
   CHECK(put_entry(text, wanted(), false).outcome == EditOutcome::refused);
 }
@@ -293,11 +327,14 @@ TEST_CASE("a list of nothing but ours is not emptied") {
 
 TEST_CASE("a single plugin becomes a list of the same name and version") {
   const std::string single =
-      "  {\"type\":\"bridge\", \"cniVersion\": \"0.3.\\u0031\",\n \"big\": 1e25, \"name\": \"my\\/net\"}\n";
+      "  {\"type\":\"bridge\", \"cniVersion\": \"0.3.\\u0031\",\n \"big\": 1e25, \"name\": "
+      "\"my\\/net\"}\n";
   const Edit edit = make_list(single, wanted());
   REQUIRE(edit.outcome == EditOutcome::changed);
-  CHECK(edit.text.find("\"cniVersion\": \"0.3.\\u0031\",\n  \"name\": \"my\\/net\",\n") != std::string::npos);
-  CHECK(edit.text.find("[\n    {\"type\":\"bridge\", \"cniVersion\": \"0.3.\\u0031\",\n \"big\": 1e25, ") !=
+  CHECK(edit.text.find("\"cniVersion\": \"0.3.\\u0031\",\n  \"name\": \"my\\/net\",\n") !=
+        std::string::npos);
+  CHECK(edit.text.find(
+            "[\n    {\"type\":\"bridge\", \"cniVersion\": \"0.3.\\u0031\",\n \"big\": 1e25, ") !=
         std::string::npos);
   CHECK(put_entry(edit.text, wanted(), false).outcome == EditOutcome::unchanged);
   CHECK(made_from(edit.text, single));
@@ -316,9 +353,10 @@ TEST_CASE("a single plugin that makes no list is left as it is") {
     INFO(text);
     CHECK(make_list(text, wanted()).outcome == EditOutcome::unreadable);
   }
-  for (const char* text : {R"({"type":"a"})", R"({"type":"a","name":""})", R"({"type":"a","Name":"n"})",
-                           R"({"type":"sluice-cni","name":"n"})", R"({"type":"istio-cni","name":"n"})",
-                           R"({"type":"a","name":"n","name":"m"})"}) {
+  for (const char* text :
+       {R"({"type":"a"})", R"({"type":"a","name":""})", R"({"type":"a","Name":"n"})",
+        R"({"type":"sluice-cni","name":"n"})", R"({"type":"istio-cni","name":"n"})",
+        R"({"type":"a","name":"n","name":"m"})"}) {
     INFO(text);
     CHECK(make_list(text, wanted()).outcome == EditOutcome::refused);
   }
@@ -326,7 +364,8 @@ TEST_CASE("a single plugin that makes no list is left as it is") {
 
 TEST_CASE("the entry is an object of our type") {
   CHECK(wanted_entry(Json()) == Json{{"type", "sluice-cni"}});
-  CHECK(wanted_entry(Json{{"type", "sluice-cni"}, {"a", 1}}) == Json{{"type", "sluice-cni"}, {"a", 1}});
+  CHECK(wanted_entry(Json{{"type", "sluice-cni"}, {"a", 1}}) ==
+        Json{{"type", "sluice-cni"}, {"a", 1}});
   CHECK_THROWS_AS(wanted_entry(Json::array()), Error);
   CHECK_THROWS_AS(wanted_entry(Json{{"type", "istio-cni"}}), Error);
 }

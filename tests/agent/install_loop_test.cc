@@ -46,7 +46,8 @@ class Node {
   }
 
   void start() {
-    InstallConfig config{.plugin_source = plugin(), .bin_dir = dir_ / "bin", .conf_dir = conf_dir()};
+    InstallConfig config{
+        .plugin_source = plugin(), .bin_dir = dir_ / "bin", .conf_dir = conf_dir()};
     const InstallHooks hooks{
         .on_pass = [this](const InstallStatus& status, double) { note(to_string(status.outcome)); },
         .on_undone = [this](const char* what) { note(std::string("undone ") + what); }};
@@ -54,9 +55,8 @@ class Node {
       const std::lock_guard lock(mutex_);
       lines_.push_back(text);
     };
-    thread_ = std::thread([this, config, hooks, log] {
-      InstallLoop(config, health, log, hooks).run(stop_.get());
-    });
+    thread_ = std::thread(
+        [this, config, hooks, log] { InstallLoop(config, health, log, hooks).run(stop_.get()); });
   }
 
   // Polls; nothing here is quicker than the debounce.
@@ -127,7 +127,8 @@ TEST_CASE("a file that cannot be judged does not make the loop unready; one with
   write_file(node.conf("10-calico.conflist"), R"({"name":"n","plugi)");
   CHECK(node.says("cannot be read"));
   CHECK(node.health.parts().at("install").ready);
-  write_file(node.conf("10-calico.conflist"), R"({"name":"n","plugins":[{"type":"istio-cni"},{"type":"a"}]})");
+  write_file(node.conf("10-calico.conflist"),
+             R"({"name":"n","plugins":[{"type":"istio-cni"},{"type":"a"}]})");
   CHECK(node.becomes("install", false));
   CHECK(node.noted("blocked"));
   write_file(node.conf("10-calico.conflist"), calico);

@@ -63,7 +63,8 @@ TEST_CASE("a program that does not is told with the reason") {
   CHECK(has(tried(dir, R"(echo '{"supportedVersions":["0.3.1","0.4.0"]}')"), "1.0.0"));
   CHECK(has(tried(dir, "echo no"), "no JSON"));
   CHECK(has(tried(dir, std::string(good) + "; exit 1"), "exits with 1"));
-  CHECK(has(tried(dir, "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"), "too much"));
+  CHECK(has(tried(dir, "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"),
+            "too much"));
 }
 
 TEST_CASE("a program that hangs is killed with its children and reaped") {
@@ -71,10 +72,12 @@ TEST_CASE("a program that hangs is killed with its children and reaped") {
   const auto start = std::chrono::steady_clock::now();
   const std::string pids = dir / "pids";
   SECTION("before it answers") {
-    CHECK(has(tried(dir, "echo $$ >>" + pids + "; sleep 1000 & echo $! >>" + pids + "; wait"), "2 s"));
+    CHECK(has(tried(dir, "echo $$ >>" + pids + "; sleep 1000 & echo $! >>" + pids + "; wait"),
+              "2 s"));
   }
   SECTION("after it has answered") {
-    CHECK(has(tried(dir, "echo $$ >>" + pids + "; " + good + "; exec >&-; exec sleep 1000"), "2 s"));
+    CHECK(
+        has(tried(dir, "echo $$ >>" + pids + "; " + good + "; exec >&-; exec sleep 1000"), "2 s"));
   }
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(60));
   CHECK(waitpid(-1, nullptr, WNOHANG) == -1);
