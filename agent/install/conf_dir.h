@@ -14,7 +14,8 @@ namespace sluice::agent {
 struct ConfChoice {
   std::string name = {};  // as the runtime sees it; its ending tells a list from a single plugin
   std::string file = {};  // what stands behind it in the same directory: `name` unless a symlink
-  // If `file` is empty there is none that can be read (`name` is empty too) or none that may: one sentence, and whether somebody has to act.
+  // If `file` is empty there is none that can be read (`name` is empty too) or none that may: one
+  // sentence, and whether somebody has to act.
   std::string why = {};
   bool blocked = false;
 };

@@ -164,8 +164,7 @@ Edit put_entry(std::string_view text, const Json& wanted, bool migrate) {
   change.out.insert(change.out.end(), list->istio.begin(), list->istio.end());
   change.out.erase(std::remove(change.out.begin(), change.out.end(), change.at), change.out.end());
   std::sort(change.out.begin(), change.out.end());
-  const bool equal =
-      change.at < list->plugins().size() && list->plugins().at(change.at) == wanted;
+  const bool equal = change.at < list->plugins().size() && list->plugins().at(change.at) == wanted;
   if (!equal) change.put = wanted;
   if (equal && change.out.empty()) {
     return {.outcome = EditOutcome::unchanged, .had_entry = true};

@@ -25,13 +25,13 @@ enum class EditOutcome : std::uint8_t {
 
 struct Edit {
   EditOutcome outcome = EditOutcome::unchanged;
-  std::string text = {};  // if changed, the whole of the new text
-  std::string why = {};   // if unreadable or refused; follows the file's name: "has no name"
+  std::string text = {};   // if changed, the whole of the new text
+  std::string why = {};    // if unreadable or refused; follows the file's name: "has no name"
   bool had_entry = false;  // the text that was passed in has an entry of ours
 };
 
-// The member of "plugins" that is wanted: `entry` with "type". Throws Error if `entry` is neither an
-// object nor null, or names another type.
+// The member of "plugins" that is wanted: `entry` with "type". Throws Error if `entry` is neither
+// an object nor null, or names another type.
 cni::Json wanted_entry(const cni::Json& entry);
 
 // Makes `wanted` stand exactly once in a list: where our first entry stands, in the place of the

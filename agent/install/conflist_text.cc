@@ -75,8 +75,7 @@ void add_removals(const std::vector<Span>& elements, const std::vector<std::size
   }
   for (std::size_t i = leading; i < out.size(); ++i) {
     const std::size_t index = out[i];
-    splices.push_back(
-        {.span = {elements.at(index - 1).end, elements.at(index).end}, .text = {}});
+    splices.push_back({.span = {elements.at(index - 1).end, elements.at(index).end}, .text = {}});
   }
 }
 

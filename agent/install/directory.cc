@@ -21,7 +21,8 @@ struct CloseDirectory {
 
 }  // namespace
 
-Directory::Directory(kernel::Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+Directory::Directory(kernel::Fd fd, std::string path)
+    : fd_(std::move(fd)), path_(std::move(path)) {}
 
 std::optional<Directory> Directory::open(const std::string& path, std::string& why) {
   kernel::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -69,7 +70,8 @@ std::vector<std::string> Directory::names() const {
 
 void Directory::sync() const {
   // EINVAL: this file system has nothing to make durable, fsync(2).
-  if (fsync(fd_.get()) != 0 && errno != EINVAL) throw Error(errno, "sync directory " + quote(path_));
+  if (fsync(fd_.get()) != 0 && errno != EINVAL)
+    throw Error(errno, "sync directory " + quote(path_));
 }
 
 void Directory::remove(const std::string& name) const {

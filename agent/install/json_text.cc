@@ -63,8 +63,7 @@ std::vector<MemberSpan> member_spans(std::string_view text, Span object) {
     const Span key{i, string_end(text, i)};
     const std::size_t colon = skip_space(text, key.end);
     const Span value = value_span(text, colon + 1);
-    members.push_back(
-        {.key = cni::Json::parse(at(text, key)).get<std::string>(), .value = value});
+    members.push_back({.key = cni::Json::parse(at(text, key)).get<std::string>(), .value = value});
     i = skip_space(text, value.end);
     if (i < object.end && text[i] == ',') i = skip_space(text, i + 1);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where the values of a JSON text stand in it, so that one can be replaced and every other byte kept.
-// All functions expect text that cni::parse_json has accepted, and positions that came from here.
+// Where the values of a JSON text stand in it, so that one can be replaced and every other byte
+// kept. All functions expect text that cni::parse_json has accepted, and positions that came from
+// here.
 #pragma once
 
 #include <cstddef>

@@ -20,7 +20,8 @@ constexpr std::size_t digit_count = 16;
 
 std::string random_name() {
   std::uint64_t number = 0;
-  if (getrandom(&number, sizeof number, 0) != sizeof number) throw Error(errno, "get a random name");
+  if (getrandom(&number, sizeof number, 0) != sizeof number)
+    throw Error(errno, "get a random name");
   std::string name(prefix);
   for (std::size_t i = 0; i < digit_count; ++i) {
     name += digits[number & 0xfU];

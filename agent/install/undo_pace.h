@@ -19,8 +19,8 @@ class UndoPace {
   // the last time, at most a minute.
   Clock::time_point not_before() const { return not_before_; }
 
-  // Whether five minutes have been quiet; the next time is then the first again. True once, and only
-  // if there was a war.
+  // Whether five minutes have been quiet; the next time is then the first again. True once, and
+  // only if there was a war.
   bool settled(Clock::time_point now);
 
  private:

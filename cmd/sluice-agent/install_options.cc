@@ -49,7 +49,7 @@ void add_install_options(CLI::App& app, agent::InstallConfig& config) {
       ->envname("SLUICE_CONF_FILE");
   app.add_option_function<std::string>(
          "--entry", [&config](const std::string& path) { config.entry = read_entry(path); },
-         "a JSON file: our member of \"plugins\"; \"type\" may be left out")
+         "a JSON file: our member of plugins; its type may be left out")
       ->envname("SLUICE_ENTRY");
   app.add_flag("--migrate", config.migrate,
                "replace an entry of istio-cni instead of waiting for it to go")
