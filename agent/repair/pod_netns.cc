@@ -182,7 +182,8 @@ FoundNetns PodNamespaces::find_known(const PodRecord& pod, const std::string& to
   return found;
 }
 
-FoundNetns PodNamespaces::find(const PodRecord& pod, const std::string& told, bool new_here) {
+FoundNetns PodNamespaces::find(const PodRecord& pod, const std::string& told,
+                               Clock::time_point since) {
   host_ = proc_.host_netns();
   FoundNetns found;
   for (const std::string& path : told_paths(told)) {
@@ -190,9 +191,10 @@ FoundNetns PodNamespaces::find(const PodRecord& pod, const std::string& told, bo
   }
   const Clock::time_point now = Clock::now();
   const bool files_due = is_due(files_at_, now, files_interval);
-  if (new_here && files_due) scan_files(now);
+  const bool too_old = files_due && (!files_at_ || *files_at_ < since);
+  if (too_old) scan_files(now);
   if (find_in(files_, pod, now, found)) return found;
-  if (!new_here && files_due) {
+  if (!too_old && files_due) {
     scan_files(now);
     if (find_in(files_, pod, now, found)) return found;
   }

@@ -25,7 +25,7 @@ struct Fixture {
   PodNamespaces namespaces{node.proc(), {node.netns_dir()}, node.opener()};
 
   FoundNetns find(const PodRecord& pod, const std::string& told = {}) {
-    return namespaces.find(pod, told, true);
+    return namespaces.find(pod, told, Clock::now());
   }
   bool was_opened(const std::string& path) const {
     const std::vector<std::string> all = node.opened();
@@ -169,15 +169,14 @@ TEST_CASE_METHOD(Fixture, "a namespace that has vanished or cannot be entered", 
 
 TEST_CASE_METHOD(Fixture, "what comes later is found by another look", "[netns]") {
   namespaces.scan();
-  CHECK_FALSE(namespaces.find(pod_at("10.0.0.2"), "", false).netns);
+  CHECK_FALSE(namespaces.find(pod_at("10.0.0.2"), "", {}).netns);
   SECTION("a file") {
     node.add("cni-a", "10.0.0.2");
   }
   SECTION("a process") {
     node.add_process("70", "10.0.0.2");
   }
-  CHECK(
-      eventually([&] { return namespaces.find(pod_at("10.0.0.2"), "", false).netns != nullptr; }));
+  CHECK(eventually([&] { return namespaces.find(pod_at("10.0.0.2"), "", {}).netns != nullptr; }));
 }
 
 TEST_CASE_METHOD(Fixture, "each namespace is looked into once", "[netns]") {

@@ -65,6 +65,14 @@ TEST_CASE("live: 250 pods", "[scale]") {
     WARN(what << " of " << pods << " pods: " << took.count() << " s, "
               << processor_seconds() - before << " s of a processor");
   };
+  {
+    const RepairConfig config = node.config();
+    PodNamespaces namespaces(config.proc, config.netns_dirs, kernel::open_pod_namespace);
+    const auto start = std::chrono::steady_clock::now();
+    namespaces.scan();
+    const Seconds took = std::chrono::steady_clock::now() - start;
+    WARN("the namespaces of " << pods << " pods: " << took.count() << " s");
+  }
   measure("repair", repaired);
   measure("a pass", intact);
 }
