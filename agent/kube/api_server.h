@@ -61,7 +61,7 @@ class ApiServer {
   ApiResponse send(const Request& request, std::chrono::milliseconds deadline);
 
   struct Patience {
-    std::chrono::milliseconds answer{30'000};  // until the answer begins
+    std::chrono::milliseconds answer{30'000};   // until the answer begins
     std::chrono::milliseconds silence{30'000};  // between its bytes
   };
   // Reads an answer of status 200 chunk by chunk until it ends, `on_data` returns false, `stop`

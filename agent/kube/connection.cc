@@ -25,8 +25,8 @@ void set(CURL* easy, CURLoption option, Value value) {
   // The variadic function is the library's; its own macro checks types only in C.
   const CURLcode code = curl_easy_setopt(easy, option, value);  // NOLINT(*-vararg)
   if (code != CURLE_OK) {
-    throw Error(std::string("set option ") + std::to_string(option) + " of libcurl: " +
-                curl_easy_strerror(code));
+    throw Error(std::string("set option ") + std::to_string(option) +
+                " of libcurl: " + curl_easy_strerror(code));
   }
 }
 
@@ -59,7 +59,8 @@ void check_url(const std::string& url) {
 
 // The token becomes a line of the request.
 void check_token(const std::string& token) {
-  const bool plain = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
+  const bool plain =
+      std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
   if (!plain) throw Error("the service account's token has characters that no token has");
 }
 
@@ -268,8 +269,7 @@ ApiResponse ApiServer::Connection::perform(const Request& request, Transfer& tra
   ApiResponse response;
   response.status = transfer.answered ? transfer.status() : 0;
   response.body = std::move(transfer.body);
-  response.retry_after =
-      std::chrono::seconds(get<curl_off_t>(easy_.get(), CURLINFO_RETRY_AFTER));
+  response.retry_after = std::chrono::seconds(get<curl_off_t>(easy_.get(), CURLINFO_RETRY_AFTER));
   return response;
 }
 

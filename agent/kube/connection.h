@@ -26,7 +26,8 @@ class ApiServer::Connection {
                      const std::function<bool(std::string_view)>& on_data,
                      const std::function<bool()>& stop);
 
-  // Reads the token whatever stat(2) says; whether it is another one. False where it cannot be read.
+  // Reads the token whatever stat(2) says; whether it is another one. False where it cannot be
+  // read.
   bool renew_token();
 
  private:

@@ -36,7 +36,8 @@ std::string EventTable::unique_suffix() {
   const std::uint64_t number = random_() ^ static_cast<std::uint64_t>(now);
   constexpr std::array<char, 17> digits{"0123456789abcdef"};
   std::string text;
-  for (unsigned shift = 64; shift > 0; shift -= 4) text += digits.at((number >> (shift - 4)) & 0xfU);
+  for (unsigned shift = 64; shift > 0; shift -= 4)
+    text += digits.at((number >> (shift - 4)) & 0xfU);
   return text;
 }
 

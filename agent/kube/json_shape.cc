@@ -102,7 +102,7 @@ class ShapedReader final : public nlohmann::json_sax<Json> {
   // A parent does not grow while a child of it is open: the pointers hold.
   std::vector<Level> open_ = {};
   std::string key_ = {};
-  const Shape* next_;         // of the value that comes next
+  const Shape* next_;        // of the value that comes next
   std::size_t skipped_ = 0;  // levels that are open in something not kept
 };
 

@@ -124,9 +124,8 @@ bool ServerActions::repeat(EventTable::Entry& entry) {
 }
 
 void ServerActions::remove(const PodRecord& pod) {
-  const Json options{{"kind", "DeleteOptions"},
-                     {"apiVersion", "v1"},
-                     {"preconditions", {{"uid", pod.uid}}}};
+  const Json options{
+      {"kind", "DeleteOptions"}, {"apiVersion", "v1"}, {"preconditions", {{"uid", pod.uid}}}};
   const ApiResponse response = server_.send(
       {.method = "DELETE", .path = pod_path(pod), .body = cni::to_line(options)}, deadline);
   const bool gone = response.status == not_found || response.status == conflict;

@@ -104,8 +104,8 @@ WatchLoop::Outcome WatchLoop::list() {
   const ApiServer::Patience patience{.answer = parts_.times.answer,
                                      .silence = parts_.times.list_silence};
   try {
-    const ApiResponse response = parts_.server.stream(
-        path(from_quorum_ ? "" : "&resourceVersion=0"), patience, take, stop_);
+    const ApiResponse response =
+        parts_.server.stream(path(from_quorum_ ? "" : "&resourceVersion=0"), patience, take, stop_);
     if (response.status != ok) return refused(response, "list");
     if (unreadable_.empty()) understand(finish);
   } catch (const Error& error) {
@@ -131,9 +131,8 @@ WatchLoop::Outcome WatchLoop::watch() {
   LineReader lines(item_limit);
   const auto take = [&](std::string_view chunk) {
     if (chunk.empty()) working(false);
-    return understand([&] {
-      return lines.feed(chunk, [&](std::string_view line) { return take_line(line); });
-    });
+    return understand(
+        [&] { return lines.feed(chunk, [&](std::string_view line) { return take_line(line); }); });
   };
   begin();
   const auto start = Clock::now();
@@ -225,7 +224,8 @@ WatchLoop::Outcome WatchLoop::refused(const ApiResponse& response, const char* v
   const long status = response.status;
   const bool not_allowed = status == unauthorized || status == forbidden;
   // What else the client is blamed for may be the version that it asked for.
-  const bool blamed = status >= 400 && status < 500 && !not_allowed && status != 408 && status != 429;
+  const bool blamed =
+      status >= 400 && status < 500 && !not_allowed && status != 408 && status != 429;
   return {.reason = not_allowed ? "refused" : "status",
           .problem = std::string("cannot ") + verb + " pods: the API server answers " +
                      std::to_string(status) + " " + api_message(response),
@@ -263,7 +263,8 @@ void WatchLoop::working(bool told) {
   if (suspect_ && !told) return;
   suspect_ = false;
   if (failing_since_) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - *failing_since_);
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - *failing_since_);
     say(cni::LogLevel::info,
         "pods are watched again after " + std::to_string(seconds.count()) + " s");
     failing_since_.reset();

@@ -72,7 +72,7 @@ class WatchLoop {
   std::string unreadable_ = {};  // what was not understood
   bool told_ = false;            // an event was
   cni::Json error_ = {};         // the Status of an ERROR event
-  int strikes_ = 0;       // suspect outcomes since an event was understood
+  int strikes_ = 0;              // suspect outcomes since an event was understood
   std::optional<Clock::time_point> failing_since_ = {};
   bool suspect_ = false;  // the outage is one that only an event ends
   std::string last_unreadable_ = {};

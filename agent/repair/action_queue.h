@@ -50,7 +50,7 @@ class ActionQueue {
     std::string reason = {};
     std::string message = {};
     Clock::time_point not_before = {};
-    Backoff retry{std::chrono::seconds(1), std::chrono::seconds(16)};
+    Pauses retry{std::chrono::seconds(1), std::chrono::seconds(16)};
   };
   struct Change {
     PodRecord pod = {};
@@ -70,7 +70,7 @@ class ActionQueue {
   std::condition_variable changed_;
   std::deque<Change> changes_;
   std::deque<Event> events_;
-  RateLimit drop_notices_{1, std::chrono::minutes(1)};
+  WindowLimit drop_notices_{1, std::chrono::minutes(1)};
   bool stopping_ = false;
 };
 

@@ -4,13 +4,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <system_error>
-
-#include "rules/error.h"
 
 namespace sluice::agent {
 
@@ -18,15 +15,6 @@ std::optional<NetnsId> netns_id(const std::string& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return std::nullopt;
   return NetnsId{.device = status.st_dev, .inode = status.st_ino};
-}
-
-NetnsId HostProc::host_netns() const {
-  const std::string path = netns_path("1");
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0) {
-    throw Error(errno, "tell the host's own network namespace by " + quote(path));
-  }
-  return {.device = status.st_dev, .inode = status.st_ino};
 }
 
 std::vector<std::string> HostProc::pids() const {

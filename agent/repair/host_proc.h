@@ -21,8 +21,7 @@ struct NetnsId {
   auto operator<=>(const NetnsId&) const = default;
 };
 
-// Of the file that `path` leads to, by stat(2). Nothing if there is none or it may not be seen;
-// errno says why.
+// Of the file that `path` leads to, by stat(2). Nothing if there is none or it may not be seen.
 std::optional<NetnsId> netns_id(const std::string& path);
 
 class HostProc {
@@ -31,8 +30,9 @@ class HostProc {
 
   // ROOT/PID/ns/net.
   std::string netns_path(const std::string& pid) const { return root_ + "/" + pid + "/ns/net"; }
-  // The namespace of process 1, the host's own. Throws Error if it cannot be told.
-  NetnsId host_netns() const;
+  // The namespace of process 1, the host's own. Nothing if it may not be seen (that takes what
+  // ptrace(2) takes, CAP_SYS_PTRACE in a container) or there is no such process.
+  std::optional<NetnsId> host_netns() const { return netns_id(netns_path("1")); }
   // The PIDs, in no order. Empty if there is no such folder.
   std::vector<std::string> pids() const;
   // Whether the path of one of its cgroups has the pod's UID in it, as the kubelet names them:

@@ -47,7 +47,7 @@ Finding look_at_passed(const PodRecord& pod, std::string reason, PodNamespaces& 
 }  // namespace
 
 Finding inspect(const PodRecord& pod, const cni::PluginConfig& plugin, PodNamespaces& namespaces,
-                const std::string& told, bool new_here) {
+                const std::string& told, Clock::time_point since) {
   cni::Decision decision;
   try {
     const cni::Json object = cni::parse_json(pod.object, "the pod");
@@ -61,7 +61,7 @@ Finding inspect(const PodRecord& pod, const cni::PluginConfig& plugin, PodNamesp
   }
   if (!decision.redirect) return look_at_passed(pod, decision.reason, namespaces, told);
   try {
-    FoundNetns found = namespaces.find(pod, told, new_here);
+    FoundNetns found = namespaces.find(pod, told, since);
     if (!found.netns) return {.condition = PodCondition::unreadable, .why = std::move(found.why)};
     return read_rules(std::move(found), pod, decision.config);
   } catch (const Error& error) {

@@ -26,6 +26,6 @@ struct Finding {
 // nothing. Rules of ours in a pod that is to pass are mentioned in `why` and no fault. Throws
 // nothing but what is no Error.
 Finding inspect(const PodRecord& pod, const cni::PluginConfig& plugin, PodNamespaces& namespaces,
-                const std::string& told, bool new_here);
+                const std::string& told, Clock::time_point since);
 
 }  // namespace sluice::agent

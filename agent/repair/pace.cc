@@ -5,18 +5,18 @@
 
 namespace sluice::agent {
 
-Clock::time_point RateLimit::next(Clock::time_point now) {
+Clock::time_point WindowLimit::next(Clock::time_point now) {
   if (most_ == 0) return Clock::time_point::max();
   if (counted_.size() < most_) return now;
   return std::max(now, counted_.front() + window_);
 }
 
-void RateLimit::count(Clock::time_point now) {
+void WindowLimit::count(Clock::time_point now) {
   counted_.push_back(now);
   if (counted_.size() > most_) counted_.pop_front();
 }
 
-Clock::duration Backoff::next() {
+Clock::duration Pauses::next() {
   constexpr std::size_t most_doublings = 20;
   const std::size_t doublings = std::min(failures_++, most_doublings);
   return std::min(longest_, first_ * (1U << doublings));

@@ -11,9 +11,9 @@ namespace sluice::agent {
 using Clock = std::chrono::steady_clock;
 
 // At most `most` within any `window`; none at all where `most` is 0.
-class RateLimit {
+class WindowLimit {
  public:
-  RateLimit(std::size_t most, Clock::duration window) : most_(most), window_(window) {}
+  WindowLimit(std::size_t most, Clock::duration window) : most_(most), window_(window) {}
 
   // From when on one more is allowed: `now` or later.
   Clock::time_point next(Clock::time_point now);
@@ -26,9 +26,9 @@ class RateLimit {
 };
 
 // Pauses that double from `first` to `longest`.
-class Backoff {
+class Pauses {
  public:
-  Backoff(Clock::duration first, Clock::duration longest) : first_(first), longest_(longest) {}
+  Pauses(Clock::duration first, Clock::duration longest) : first_(first), longest_(longest) {}
 
   Clock::duration next();
   void reset() { failures_ = 0; }

@@ -82,6 +82,7 @@ void PodNamespaces::scan_files(Clock::time_point now) {
 void PodNamespaces::scan_processes(Clock::time_point now) {
   processes_at_ = now;
   processes_.clear();
+  if (!host_) return;
   for (const std::string& pid : proc_.pids()) {
     const std::string path = proc_.netns_path(pid);
     const std::optional<NetnsId> id = netns_id(path);
@@ -102,7 +103,8 @@ std::vector<std::string> PodNamespaces::told_paths(const std::string& told) cons
   // dockershim and its heirs: /proc/PID/ns/net.
   constexpr std::string_view proc = "/proc/";
   constexpr std::string_view net = "/ns/net";
-  if (told.starts_with(proc) && told.ends_with(net) && told.size() > proc.size() + net.size()) {
+  if (host_ && told.starts_with(proc) && told.ends_with(net) &&
+      told.size() > proc.size() + net.size()) {
     const std::string pid = told.substr(proc.size(), told.size() - proc.size() - net.size());
     if (pid.find('/') == std::string::npos) paths.push_back(proc_.netns_path(pid));
   }
@@ -180,7 +182,8 @@ FoundNetns PodNamespaces::find_known(const PodRecord& pod, const std::string& to
   return found;
 }
 
-FoundNetns PodNamespaces::find(const PodRecord& pod, const std::string& told, bool new_here) {
+FoundNetns PodNamespaces::find(const PodRecord& pod, const std::string& told,
+                               Clock::time_point since) {
   host_ = proc_.host_netns();
   FoundNetns found;
   for (const std::string& path : told_paths(told)) {
@@ -188,9 +191,10 @@ FoundNetns PodNamespaces::find(const PodRecord& pod, const std::string& told, bo
   }
   const Clock::time_point now = Clock::now();
   const bool files_due = is_due(files_at_, now, files_interval);
-  if (new_here && files_due) scan_files(now);
+  const bool too_old = files_due && (!files_at_ || *files_at_ < since);
+  if (too_old) scan_files(now);
   if (find_in(files_, pod, now, found)) return found;
-  if (!new_here && files_due) {
+  if (!too_old && files_due) {
     scan_files(now);
     if (find_in(files_, pod, now, found)) return found;
   }
@@ -202,6 +206,7 @@ FoundNetns PodNamespaces::find(const PodRecord& pod, const std::string& told, bo
   if (found.why.empty()) {
     found.why = "no network namespace on this node holds its address " +
                 (pod.addresses.empty() ? "" : to_string(pod.addresses.front()));
+    if (!host_) found.why += "; processes are not searched: the host's own cannot be told";
   }
   return found;
 }

@@ -35,17 +35,20 @@ class PodNamespaces {
   PodNamespaces(std::string proc, std::vector<std::string> netns_dirs, OpenNamespace open);
 
   // Looks into every namespace of this host, into each once. One that vanishes meanwhile or cannot
-  // be opened is left out. Throws Error if the host's own cannot be told.
+  // be opened is left out.
   void scan();
 
   // In this order: where the plugin was `told` to work (empty: not known), the files of the
   // runtimes, the processes. Files and processes are looked at again if the pod is not found among
-  // those known or if it is `new_here`, files at most every 100 ms and processes every 250 ms. The
-  // host's own namespace is never opened, ours never returned. Where several namespaces hold the
-  // address, a process in the pod's cgroup decides: whoever can make a namespace can give it any
-  // address. Throws Error if the host's own cannot be told.
-  FoundNetns find(const PodRecord& pod, const std::string& told, bool new_here);
-  // The same among what is known, without looking again and without telling why not.
+  // those known, or if the last look was before `since`: files at most every 100 ms and processes
+  // every 250 ms. The host's own namespace is never opened, ours never returned. Where several
+  // namespaces hold the address, a process in the pod's cgroup decides: whoever can make a
+  // namespace can give it any address. While the host's own cannot be told no process leads
+  // anywhere.
+  FoundNetns find(const PodRecord& pod, const std::string& told, Clock::time_point since);
+  // Whether the host's own namespace could be told at the last look.
+  bool knows_host() const { return host_.has_value(); }
+  // The same as find() among what is known, without looking again and without telling why not.
   FoundNetns find_known(const PodRecord& pod, const std::string& told);
 
  private:
@@ -68,7 +71,7 @@ class PodNamespaces {
   HostProc proc_;
   std::vector<std::string> netns_dirs_;
   OpenNamespace open_;
-  NetnsId host_ = {};
+  std::optional<NetnsId> host_;
   Index files_;
   Index processes_;
   std::optional<Clock::time_point> files_at_;

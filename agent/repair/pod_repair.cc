@@ -90,7 +90,7 @@ void PodRepair::look(const PodRecord& pod, const std::string& told, PodEntry& en
   if (seen != entry.fingerprint) entry.retry.reset();
   entry.fingerprint = seen;
   try {
-    look_again(pod, entry, inspect(pod, plugin_, namespaces_, told, !entry.found));
+    look_again(pod, entry, inspect(pod, plugin_, namespaces_, told, entry.since));
   } catch (const std::exception& failure) {
     entry.state.condition = PodCondition::unreadable;
     entry.state.why = printable(failure.what());
@@ -100,7 +100,7 @@ void PodRepair::look(const PodRecord& pod, const std::string& told, PodEntry& en
 
 void PodRepair::look_again(const PodRecord& pod, PodEntry& entry, Finding finding) {
   if (finding.rules_read) {
-    entry.found = true;
+    entry.since = {};
     entry.state.backend = "xtables";
   }
   if (is_broken(finding.condition) && !is_confirmed(entry, finding)) return;

@@ -26,18 +26,20 @@ struct PodEntry {
   Clock::time_point notified = never;  // is to be looked at if something changed that matters
   Clock::time_point looked = {};
   std::size_t fingerprint = 0;  // of the record at the last look; 0: not looked at
-  bool found = false;           // its namespace was found once
+  // Since when it is known; files of namespaces that were looked at before may be of its former
+  // namesake. Of no interest once its own was found.
+  Clock::time_point since = Clock::now();
 
   std::string suspicion = {};  // what the last look found wrong and the next one is to confirm
   std::size_t suspicions = 0;
   std::string drift = {};           // what on_drift was told last; empty while all is well
   std::set<std::string> told = {};  // events that are not to be written again
-  Backoff retry{std::chrono::milliseconds(200), std::chrono::seconds(30)};
+  Pauses retry{std::chrono::milliseconds(200), std::chrono::seconds(30)};
 
-  RateLimit writes{3, std::chrono::minutes(1)};
+  WindowLimit writes{3, std::chrono::minutes(1)};
   Clock::time_point written = {};
   bool fought = false;  // something undoes what is written
-  Backoff follow_up{std::chrono::seconds(1), std::chrono::minutes(1)};
+  Pauses follow_up{std::chrono::seconds(1), std::chrono::minutes(1)};
 
   bool acting = false;           // a label or deletion is under way
   bool acted = false;            // and was done
@@ -80,8 +82,8 @@ class PodRepair {
   ActionQueue& queue_;
   const Log& log_;
   const RepairHooks& hooks_;
-  RateLimit reconfigurations_;
-  RateLimit removals_{1, std::chrono::seconds(1)};
+  WindowLimit reconfigurations_;
+  WindowLimit removals_{1, std::chrono::seconds(1)};
 };
 
 }  // namespace sluice::agent

@@ -127,6 +127,7 @@ struct Reconciler::State {
   PodRepair repair;
   std::map<Key, PodEntry> entries;
   Clock::time_point next_pass = {};
+  bool host_told = false;  // that it cannot be told
 };
 
 void Reconciler::State::ended(ActionOutcome outcome) {
@@ -169,10 +170,11 @@ void Reconciler::State::take_outcomes() {
 // All pods become due, and all namespaces are looked into once for all of them.
 void Reconciler::State::pass(Clock::time_point now) {
   next_pass = now + std::chrono::seconds(std::max<std::uint32_t>(config.interval_seconds, 1));
-  try {
-    namespaces.scan();
-  } catch (const Error& error) {
-    log(cni::LogLevel::error, "repair", std::string("no pod can be looked at: ") + error.what());
+  namespaces.scan();
+  if (!namespaces.knows_host() && !std::exchange(host_told, true)) {
+    log(cni::LogLevel::warn, "repair",
+        "the host's own network namespace cannot be told by " + quote(config.proc + "/1/ns/net") +
+            ": only the runtimes' files lead to pods, no process does");
   }
   std::map<Key, std::string> known;
   for (const PodRecord& pod : cache.all()) {

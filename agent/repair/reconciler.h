@@ -35,7 +35,7 @@ struct RepairConfig {
   std::string label_key = "cni.istio.io/uninitialized";
   std::string label_value = "true";
   // The host's, of its initial PID namespace: 1/ns/net in it is the namespace never to be touched.
-  // While that cannot be looked at (CAP_SYS_PTRACE) no pod is.
+  // While that may not be seen (CAP_SYS_PTRACE) only the runtimes' files lead to namespaces.
   std::string proc = "/host/proc";
   std::vector<std::string> netns_dirs = {"/host/run/netns"};
   // Where the runtime's path of a namespace is found here: /var/run/netns/x is /host/run/netns/x.

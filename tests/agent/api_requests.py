@@ -2,6 +2,7 @@
 """How the API server of the tests answers one connection's requests."""
 import http.server
 import json
+import select
 import time
 import urllib.parse
 
@@ -258,6 +259,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.store.changed:
             watch = Watch(self.store, number, matches, bookmarks)
             self.api.watches.add(watch)
+            self.api.watches_opened += 1
         try:
             self._follow(watch)
         finally:
@@ -265,19 +267,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.api.watches.discard(watch)
         self.close_connection = True
 
+    def _is_broken(self) -> bool:
+        """Dropped by us, or closed by a client: it has nothing more to say."""
+        return (self.connection not in self.api.open or
+                bool(select.select([self.connection], [], [], 0)[0]))
+
     def _follow(self, watch: Watch):
         seconds = min(float(self.query.get("timeoutSeconds") or 1800),
                       self.api.faults.watch_seconds or 1e9)
         deadline = time.monotonic() + seconds
-        listener = self.server
         while time.monotonic() < deadline:
             with self.store.changed:
                 lines = watch.pending()
                 raw, watch.raw = watch.raw, []
                 if not lines and not raw:
                     self.store.changed.wait(min(0.25, max(0.0, deadline - time.monotonic())))
-            if self.api.listener is not listener or self.connection not in self.api.open:
-                return  # stopped
+            if self._is_broken():
+                return
             if lines:
                 self._chunk(b"".join(lines))
             for data, end in raw:

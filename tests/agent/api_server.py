@@ -110,6 +110,7 @@ class ApiServer:
         self.connections = 0
         self.refused_handshakes = 0
         self.watches: set = set()  # that are being served
+        self.watches_opened = 0
         self.watch_versions: list[str] = []  # resourceVersion of each watch
         self.log: list[tuple] = []  # (steady seconds, method, path, status)
         self.posted: list[dict] = []  # events as posted
@@ -172,12 +173,14 @@ class ApiServer:
         """Breaks every open connection."""
         with self.lock:
             sockets = list(self.open)
+            self.open.clear()
         for connection in sockets:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
         with self.store.changed:
+            self.watches.clear()
             self.store.changed.notify_all()
 
     def linger(self, connection: socket.socket) -> None:

@@ -300,7 +300,9 @@ class RunningReconciler {
  public:
   explicit RunningReconciler(FakeNode& node, RepairConfig config = {},
                              const cni::PluginConfig& plugin = {})
-      : reconciler_(at(node, std::move(config)), plugin, cache, node.opener(),
+      : RunningReconciler(node.opener(), at(node, std::move(config)), plugin) {}
+  RunningReconciler(OpenNamespace open, RepairConfig config, const cni::PluginConfig& plugin)
+      : reconciler_(std::move(config), plugin, cache, std::move(open),
                     std::make_unique<FakeActions>(actions),
                     [this](cni::LogLevel, const char*, const std::string& text) {
                       const std::lock_guard lock(mutex_);
@@ -334,6 +336,7 @@ class RunningReconciler {
   }
 
   Reconciler& reconciler() { return reconciler_; }
+  const Reconciler& reconciler() const { return reconciler_; }
   PodState state(const std::string& name) const {
     for (const PodState& pod : reconciler_.states()) {
       if (pod.name == name) return pod;

@@ -63,8 +63,8 @@ Json whole(const PodCache& cache, const Health& health) {
                     {"object", pod.object.size() < 64 * 1024 ? pod.object : "large"}});
   }
   const Health::Part part = health.parts().at("watch");
-  return {{"cache", pods},         {"bytes", bytes},  {"ready", part.ready},
-          {"why", part.why},       {"rss", kib_of("VmRSS")}, {"peak", kib_of("VmHWM")},
+  return {{"cache", pods},       {"bytes", bytes},         {"ready", part.ready},
+          {"why", part.why},     {"rss", kib_of("VmRSS")}, {"peak", kib_of("VmHWM")},
           {"cpu", cpu_seconds()}};
 }
 
@@ -118,9 +118,8 @@ Json act(PodActions& actions, ApiServer& server, const Json& command) {
   } else if (verb == "daemonset") {
     return is_daemonset_deleted(server, command.at("namespace"), command.at("name"));
   } else if (verb == "get") {
-    const ApiResponse response =
-        server.send({.path = command.at("path")},
-                    std::chrono::milliseconds(command.value("deadline", 5000)));
+    const ApiResponse response = server.send(
+        {.path = command.at("path")}, std::chrono::milliseconds(command.value("deadline", 5000)));
     return {{"status", response.status},
             {"size", response.body.size()},
             {"message", api_message(response)},

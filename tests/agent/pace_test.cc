@@ -14,7 +14,7 @@ const Clock::time_point start = Clock::time_point() + std::chrono::hours(1);
 }  // namespace
 
 TEST_CASE("a rate limit counts within a window that moves", "[pace]") {
-  RateLimit limit(2, seconds(60));
+  WindowLimit limit(2, seconds(60));
   CHECK(limit.next(start) == start);
   limit.count(start);
   limit.count(start + seconds(10));
@@ -25,19 +25,19 @@ TEST_CASE("a rate limit counts within a window that moves", "[pace]") {
 }
 
 TEST_CASE("a rate of none never allows one", "[pace]") {
-  RateLimit limit(0, seconds(1));
+  WindowLimit limit(0, seconds(1));
   CHECK(limit.next(start) == Clock::time_point::max());
 }
 
 TEST_CASE("pauses double up to the longest and begin anew", "[pace]") {
-  Backoff backoff(milliseconds(200), seconds(30));
-  CHECK(backoff.next() == milliseconds(200));
-  CHECK(backoff.next() == milliseconds(400));
-  for (int i = 0; i < 100; ++i) backoff.next();
-  CHECK(backoff.next() == seconds(30));
-  CHECK(backoff.failures() == 103);
-  backoff.reset();
-  CHECK(backoff.next() == milliseconds(200));
+  Pauses pauses(milliseconds(200), seconds(30));
+  CHECK(pauses.next() == milliseconds(200));
+  CHECK(pauses.next() == milliseconds(400));
+  for (int i = 0; i < 100; ++i) pauses.next();
+  CHECK(pauses.next() == seconds(30));
+  CHECK(pauses.failures() == 103);
+  pauses.reset();
+  CHECK(pauses.next() == milliseconds(200));
 }
 
 }  // namespace sluice::agent

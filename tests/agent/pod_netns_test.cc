@@ -25,7 +25,7 @@ struct Fixture {
   PodNamespaces namespaces{node.proc(), {node.netns_dir()}, node.opener()};
 
   FoundNetns find(const PodRecord& pod, const std::string& told = {}) {
-    return namespaces.find(pod, told, true);
+    return namespaces.find(pod, told, Clock::now());
   }
   bool was_opened(const std::string& path) const {
     const std::vector<std::string> all = node.opened();
@@ -95,13 +95,17 @@ TEST_CASE_METHOD(Fixture, "the host's namespace is never opened", "[netns]") {
   CHECK(node.opened().empty());
 }
 
-TEST_CASE_METHOD(Fixture, "without knowing the host's namespace there is no search", "[netns]") {
+TEST_CASE_METHOD(Fixture, "without knowing the host's namespace no process is followed",
+                 "[netns]") {
   node.add("cni-a", "10.0.0.2");
+  node.add_process("77", "10.0.0.3");
   fs::remove(node.proc() + "/1/ns/net");
-  CHECK_THROWS_WITH(find(pod_at("10.0.0.2"), "/run/netns/cni-a"),
-                    Contains("host's own network namespace") && Contains("/1/ns/net"));
-  CHECK_THROWS(namespaces.scan());
-  CHECK(node.opened().empty());
+  namespaces.scan();
+  CHECK_FALSE(namespaces.knows_host());
+  CHECK(find(pod_at("10.0.0.2")).netns);
+  CHECK_THAT(find(pod_at("10.0.0.3"), "/proc/77/ns/net").why,
+             Contains("processes are not searched"));
+  CHECK_FALSE(was_opened(node.proc() + "/77/ns/net"));
 }
 
 TEST_CASE_METHOD(Fixture, "our own namespace is never returned", "[netns]") {
@@ -165,15 +169,14 @@ TEST_CASE_METHOD(Fixture, "a namespace that has vanished or cannot be entered", 
 
 TEST_CASE_METHOD(Fixture, "what comes later is found by another look", "[netns]") {
   namespaces.scan();
-  CHECK_FALSE(namespaces.find(pod_at("10.0.0.2"), "", false).netns);
+  CHECK_FALSE(namespaces.find(pod_at("10.0.0.2"), "", {}).netns);
   SECTION("a file") {
     node.add("cni-a", "10.0.0.2");
   }
   SECTION("a process") {
     node.add_process("70", "10.0.0.2");
   }
-  CHECK(
-      eventually([&] { return namespaces.find(pod_at("10.0.0.2"), "", false).netns != nullptr; }));
+  CHECK(eventually([&] { return namespaces.find(pod_at("10.0.0.2"), "", {}).netns != nullptr; }));
 }
 
 TEST_CASE_METHOD(Fixture, "each namespace is looked into once", "[netns]") {
