@@ -4,6 +4,8 @@ buildah, in a storage of its own."""
 
 import contextlib
 import json
+import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -59,20 +61,28 @@ def make_base(tar, directory):
         "bookworm", str(tar), str(sources))
 
 
+def remove(directory):
+    """Never through something that is mounted in it."""
+    mounted = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    if any(point.startswith(f"{directory}/") for point in mounted):
+        raise RuntimeError(f"something is mounted below {directory}")
+    shutil.rmtree(directory)
+
+
 class Storage:
     """Buildah's images and containers, in a directory that is thrown away."""
 
     def __init__(self):
         parent = ROOT / "build" / "deploy"
         parent.mkdir(parents=True, exist_ok=True)
-        for left in parent.glob("image-*"):  # of a run that was killed
-            shutil.rmtree(left)
-        self.directory = tempfile.TemporaryDirectory(prefix="image-", dir=parent)
-        self.path = parent / self.directory.name
+        for left in parent.glob("image-*-*"):
+            if not os.path.exists(f"/proc/{left.name.split('-')[1]}"):
+                remove(left)
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"image-{os.getpid()}-", dir=parent))
         self.took = {}
 
     def close(self):
-        self.directory.cleanup()
+        remove(self.path)
 
     def buildah(self, command, *argv, **options):
         # vfs and chroot: no overlay mount and no namespaces, so that it works in a container as well.
