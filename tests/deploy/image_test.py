@@ -154,6 +154,15 @@ class Stage(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "none/sluice-agent"):
             run(str(ROOT / "deploy" / "stage"), str(storage.path / "none"), str(storage.path / "never"))
 
+    def test_a_library_that_is_not_there_is_an_error(self):
+        tools = storage.path / "tools"
+        tools.mkdir()
+        (tools / "ldd").write_text("#!/bin/sh\necho 'libgone.so.1 => not found'\n")
+        (tools / "ldd").chmod(0o755)
+        with self.assertRaisesRegex(RuntimeError, "libgone.so.1 => not found"):
+            run(str(ROOT / "deploy" / "stage"), str(ROOT / "out"), str(storage.path / "never"),
+                env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
+
     def test_the_context_has_nothing_but_inputs(self):
         file = storage.path / "everything"
         file.write_text("FROM scratch\nCOPY . /\n")
