@@ -4,6 +4,8 @@ buildah, in a storage of its own."""
 
 import contextlib
 import json
+import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ import time
 
 from tests.deploy.chart import ROOT
 
+DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What of apt's settings says how the archive is reached.
 REACHING = re.compile(r"^Acquire::(Check-Valid-Until|Check-Date|Retries|https?::.*) ", re.MULTILINE)
@@ -59,20 +62,28 @@ def make_base(tar, directory):
         "bookworm", str(tar), str(sources))
 
 
+def remove(directory):
+    """Never through something that is mounted in it."""
+    mounted = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    if any(point.startswith(f"{directory}/") for point in mounted):
+        raise RuntimeError(f"something is mounted below {directory}")
+    shutil.rmtree(directory)
+
+
 class Storage:
     """Buildah's images and containers, in a directory that is thrown away."""
 
     def __init__(self):
         parent = ROOT / "build" / "deploy"
         parent.mkdir(parents=True, exist_ok=True)
-        for left in parent.glob("image-*"):  # of a run that was killed
-            shutil.rmtree(left)
-        self.directory = tempfile.TemporaryDirectory(prefix="image-", dir=parent)
-        self.path = parent / self.directory.name
+        for left in parent.glob("image-*-*"):
+            if not os.path.exists(f"/proc/{left.name.split('-')[1]}"):
+                remove(left)
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"image-{os.getpid()}-", dir=parent))
         self.took = {}
 
     def close(self):
-        self.directory.cleanup()
+        remove(self.path)
 
     def buildah(self, command, *argv, **options):
         # vfs and chroot: no overlay mount and no namespaces, so that it works in a container as well.
@@ -85,22 +96,28 @@ class Storage:
         yield
         self.took[what] = time.monotonic() - start
 
-    def build(self, tag, *flags):
-        self.buildah("bud", "--isolation", "chroot", "--pull-never", "--layers", "--timestamp=0",
-                     "--build-arg", "BASE=localhost/base", "-f", str(ROOT / "deploy" / "Dockerfile"),
-                     "-t", f"localhost/{tag}", *flags, str(ROOT))
+    def build(self, tag, dockerfile, context, *flags):
+        self.buildah("bud", "--isolation", "chroot", "--pull-never", "--layers=false", "--timestamp=0",
+                     "-f", str(dockerfile), "-t", f"localhost/{tag}", *flags, str(context))
 
-    def build_all(self):
+    def build_from_tree(self, tag):
+        """As a user does: everything, in a Debian that has nothing of this machine but its mirror."""
         with self.timed("base"):
             make_base(self.path / "base.tar", self.path)
         with self.timed("import of the base"):
             (self.path / "Containerfile").write_text("FROM scratch\nADD base.tar /\n")
-            self.buildah("bud", "-f", str(self.path / "Containerfile"), "-t", "localhost/base", str(self.path))
+            self.build("base", self.path / "Containerfile", self.path)
             (self.path / "base.tar").unlink()
         with self.timed("build"):
-            self.build("agent")
-        with self.timed("second target"):
-            self.build("istio-iptables", "--target", "istio-iptables")
+            self.build(tag, DOCKERFILE, ROOT, "--build-arg", "BASE=localhost/base")
+
+    def build_from_stage(self, tag, stage, target):
+        """The last stages alone, on a tree that deploy/stage has laid out here: vfs has no cheap way to
+        use a build stage twice."""
+        _, last = DOCKERFILE.read_text().split("\n\n# In place of", 1)
+        (self.path / "Containerfile").write_text(
+            f"FROM scratch AS build\nCOPY . /stage\n\n# In place of{last}")
+        self.build(tag, self.path / "Containerfile", stage, "--target", target)
 
     @contextlib.contextmanager
     def mounted(self, image):
