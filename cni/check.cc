@@ -25,17 +25,25 @@ std::string describe(const std::vector<Difference>& differences) {
   return text;
 }
 
-bool holds_nothing(const Chain& chain) {
-  return is_owned_chain(chain.name) && chain.rules.empty();
+bool is_entered(const TableRules& nat, const std::string& chain) {
+  return std::any_of(nat.chains.begin(), nat.chains.end(), [&](const Chain& from) {
+    return std::any_of(from.rules.begin(), from.rules.end(), [&](const Rule& rule) {
+      const Jump* jump = std::get_if<Jump>(&rule.target);
+      return jump != nullptr && jump->chain == chain;
+    });
+  });
 }
 
-// Every interception leads the pod's own connections into our chains, none of which is empty.
+// Every interception leads the pod's own connections into our chains, and no jump leads into an
+// empty one; a chain into which none leads may be empty.
 bool is_whole(const TableRules& nat) {
   const std::vector<OwnedRules> entries = owned_rules(nat);
-  const bool is_entered = std::any_of(entries.begin(), entries.end(), [](const OwnedRules& rules) {
+  const bool has_entry = std::any_of(entries.begin(), entries.end(), [](const OwnedRules& rules) {
     return rules.chain == "OUTPUT" && !rules.positions.empty();
   });
-  return is_entered && std::none_of(nat.chains.begin(), nat.chains.end(), holds_nothing);
+  return has_entry && std::none_of(nat.chains.begin(), nat.chains.end(), [&](const Chain& chain) {
+           return is_owned_chain(chain.name) && chain.rules.empty() && is_entered(nat, chain.name);
+         });
 }
 
 void check_whole(const Interception& live) {

@@ -278,9 +278,9 @@ class Reports(AgentCase):
         self.assertRegex(report["pluginVersion"], r"^\d+\.\d+\.\d+$")
         self.assertGreater(report["microseconds"], 0)
         self.assertLess(report["microseconds"], outcome.seconds * 1e6)
-        self.assertEqual(
-            report["log"], [{"level": "info", "text": 'pod "demo/web-0" is redirected: it is injected'}]
-        )
+        self.assertEqual(report["log"][-1]["text"], 'pod "demo/web-0" is redirected: it is injected')
+        lines = [f"sluice-cni: {line['level']}: {line['text']}" for line in report["log"]]
+        self.assertEqual(lines, outcome.stderr.splitlines())
 
     def test_a_passed_pod(self):
         agent = Agent(self, known())
