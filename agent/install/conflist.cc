@@ -43,6 +43,7 @@ std::ptrdiff_t count_key(const std::vector<MemberSpan>& members, std::string_vie
 }
 
 // A list that a runtime would load, taken apart.
+// NOLINTNEXTLINE(bugprone-exception-escape): the library's own assertions, which never throw.
 struct List {
   Json document;
   Span array;
@@ -104,7 +105,36 @@ std::optional<List> read_list(std::string_view text, Edit& fault) {
   return list;
 }
 
-// Replaces or appends at `keep`, takes out `out`, and proves that nothing else came of it.
+// What keeps a runtime from loading a configuration of one plugin, or empty.
+std::string plugin_fault(const Json& plugin) {
+  if (!plugin.is_object()) return "is not a JSON object";
+  const std::string* type = string_member(plugin, "type");
+  if (type == nullptr || type->empty()) {
+    return plugin.contains("plugins")
+               ? "has a list of plugins, which runtimes read from a .conflist only"
+               : "has no type";
+  }
+  const auto version = plugin.find("cniVersion");
+  if (version != plugin.end() && !version->is_string()) return "has a cniVersion that is no text";
+  return {};
+}
+
+// Why no list can be made of it although a runtime takes it, or empty.
+std::string list_obstacle(const Json& plugin, const std::vector<MemberSpan>& members) {
+  for (const char* key : {"name", "cniVersion", "type"}) {
+    if (count_key(members, key) > 1) return "has the key " + quote(key) + " more than once";
+  }
+  for (const char* type : {plugin_type, istio_type}) {
+    if (is_type(plugin, type)) return "is of " + std::string(type) + " alone: it makes no network";
+  }
+  const auto name = plugin.find("name");
+  if (name == plugin.end() || !name->is_string() || name->get_ref<const std::string&>().empty()) {
+    return "has no name, which a list must have: give it one";
+  }
+  return {};
+}
+
+// Makes the change, and proves that nothing else came of it.
 Edit edited(std::string_view text, const List& list, const ListChange& change) {
   Json expected = list.document;
   Json& plugins = expected.at("plugins");
@@ -115,9 +145,8 @@ Edit edited(std::string_view text, const List& list, const ListChange& change) {
       plugins.push_back(*change.put);
     }
   }
-  for (auto index = change.out.rbegin(); index != change.out.rend(); ++index) {
-    plugins.erase(*index);
-  }
+  std::size_t gone = 0;
+  for (const std::size_t index : change.out) plugins.erase(index - gone++);
   Edit edit{.outcome = EditOutcome::changed,
             .text = changed_text(text, list.array, list.elements, change),
             .had_entry = !list.ours.empty()};
@@ -191,41 +220,21 @@ Edit make_list(std::string_view text, const Json& wanted) {
   } catch (const Error& error) {
     return unreadable("cannot be read: " + std::string(error.what()));
   }
-  if (!plugin.is_object()) return unreadable("is not a JSON object");
-  const std::string* type = string_member(plugin, "type");
-  if (type == nullptr || type->empty()) {
-    return unreadable(plugin.find("plugins") == plugin.end()
-                          ? "has no type"
-                          : "has a list of plugins, which runtimes read from a .conflist only");
-  }
-  if (*type == plugin_type || *type == istio_type) {
-    return refused("is of " + *type + " alone: it makes no network");
-  }
+  if (std::string why = plugin_fault(plugin); !why.empty()) return unreadable(std::move(why));
   const Span root = root_span(text);
   const std::vector<MemberSpan> members = member_spans(text, root);
-  std::optional<Span> name;
-  std::optional<Span> version;
-  for (const char* key : {"name", "cniVersion", "type"}) {
-    if (count_key(members, key) > 1) {
-      return refused("has the key " + quote(key) + " more than once");
-    }
+  if (std::string why = list_obstacle(plugin, members); !why.empty()) {
+    return refused(std::move(why));
   }
-  for (const MemberSpan& member : members) {
-    if (member.key == "name") name = member.value;
-    if (member.key == "cniVersion") version = member.value;
-  }
-  const std::string* name_text = string_member(plugin, "name");
-  if (!name || name_text == nullptr || name_text->empty()) {
-    return refused("has no name, which a list must have: give it one");
-  }
-  if (version && string_member(plugin, "cniVersion") == nullptr) {
-    return unreadable("has a cniVersion that is no text");
-  }
+  const auto text_of = [&](std::string_view key) {
+    const auto found = std::find_if(members.begin(), members.end(),
+                                    [&](const MemberSpan& member) { return member.key == key; });
+    return found == members.end() ? std::string_view() : at(text, found->value);
+  };
   Edit edit{.outcome = EditOutcome::changed,
-            .text = list_text(version ? at(text, *version) : "", at(text, *name), at(text, root),
-                              wanted)};
-  Json expected{{"name", *name_text}, {"plugins", {plugin, wanted}}};
-  if (version) expected["cniVersion"] = plugin.at("cniVersion");
+            .text = list_text(text_of("cniVersion"), text_of("name"), at(text, root), wanted)};
+  Json expected{{"name", plugin.at("name")}, {"plugins", {plugin, wanted}}};
+  if (plugin.contains("cniVersion")) expected["cniVersion"] = plugin.at("cniVersion");
   if (cni::parse_json(edit.text, "the list made of it") != expected) {
     throw Error("the list would not be what is wanted: nothing was written");
   }
