@@ -119,7 +119,7 @@ bool ServerActions::repeat(EventTable::Entry& entry) {
                    deadline);
   if (response.status == not_found) return false;
   if (!is_success(response)) refuse("count an event in " + quote(entry.name_space), response);
-  table_.count(entry);
+  EventTable::count(entry);
   return true;
 }
 

@@ -200,10 +200,7 @@ bool ended_unredirected(const Json& status) {
 bool has_failed_validation(const Json& status) {
   for (const char* key : {"initContainerStatuses", "containerStatuses"}) {
     const Json& list = member(status, key);
-    if (!list.is_array()) continue;
-    for (const Json& entry : list) {
-      if (ended_unredirected(entry)) return true;
-    }
+    if (list.is_array() && std::any_of(list.begin(), list.end(), ended_unredirected)) return true;
   }
   return false;
 }

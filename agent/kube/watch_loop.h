@@ -52,7 +52,7 @@ class WatchLoop {
   void apply(const std::string& type, const cni::Json& pod);
   std::optional<PodRecord> record_of(const cni::Json& pod);
   void not_readable(const Error& error);
-  Outcome refused(const ApiResponse& response, const char* verb);
+  static Outcome refused(const ApiResponse& response, const char* verb);
   void list_again();
   void settle(const Outcome& outcome);
   void failing(const Outcome& outcome);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Runs the parts that speak with an API server, for tests/agent/kube_test.py:
 //   kube_driver watch URL TOKEN_FILE CA_FILE NODE [ANSWER_MS LIST_SILENCE_MS WATCH_SILENCE_MS]
-// prints what becomes of the cache as JSON lines until its stdin ends; each line on stdin is
-// answered by the whole cache. The other commands print one JSON line for each line of JSON on
-// stdin: kube_driver actions URL TOKEN_FILE CA_FILE NODE.
+// logs as JSON lines until its stdin ends; each line on stdin is answered by the whole cache, or if
+// it is "changes" by how often the cache has changed.
+//   kube_driver actions URL TOKEN_FILE CA_FILE NODE
+// does what each line of JSON on stdin says and prints one line for it.
 #include <sys/resource.h>
 
 #include <atomic>
@@ -60,7 +61,7 @@ Json whole(const PodCache& cache, const Health& health) {
                     {"addresses", pod.addresses.size()},
                     {"finished", pod.finished},
                     {"validation_failed", pod.validation_failed},
-                    {"object", pod.object.size() < 64 * 1024 ? pod.object : "large"}});
+                    {"object", pod.object.size() < std::size_t{64} * 1024 ? pod.object : "large"}});
   }
   const Health::Part part = health.parts().at("watch");
   return {{"cache", pods},       {"bytes", bytes},         {"ready", part.ready},
@@ -87,7 +88,7 @@ int watch(const ApiConfig& api, const std::vector<std::string>& args) {
   PodWatch pods(api, args[0], cache, health, log, hooks, times);
   std::thread thread([&] { pods.run([&] { return stop.load(); }); });
   for (std::string line; std::getline(std::cin, line);) {
-    Json answer = whole(cache, health);
+    Json answer = line == "changes" ? Json::object() : whole(cache, health);
     answer["changes"] = changes.load();
     print(answer);
   }

@@ -52,6 +52,10 @@ class Driver:
     def state(self) -> dict:
         return self.ask()
 
+    def changes(self) -> int:
+        """How often the cache has changed: cheap to ask."""
+        return self.ask("changes")["changes"]
+
     def names(self) -> set:
         return {pod["name"] for pod in self.state()["cache"]}
 

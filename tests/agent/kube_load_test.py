@@ -50,7 +50,7 @@ class LoadTest(KubeTest):
             # 1,000 a second
             time.sleep(max(0.0, start + number / 1000 - time.monotonic()))
         sent = time.monotonic() - start
-        self.wait(lambda: driver.state()["changes"] == PODS + EVENTS)
+        self.wait(lambda: driver.changes() == PODS + EVENTS, 600)
         print(f"{EVENTS} events sent in {sent:.1f} s, read {time.monotonic() - start - sent:.1f} s "
               f"later, {driver.state()['cpu'] - before['cpu']:.1f} s of CPU", file=sys.stderr)
         after = driver.state()

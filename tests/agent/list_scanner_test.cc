@@ -34,47 +34,47 @@ Scanned scan(const std::string& text, std::size_t cut = 0) {
 
 TEST_CASE("a list is taken apart wherever it is cut") {
   const std::string text =
-      " {\"kind\":\"PodList\", \"metadata\" : {\"resourceVersion\":\"7\",\"items\":[1]},\n"
-      "\"items\": [ {\"a\":[1,{\"b\":\"},]\\\"[\"}]} ,\n2,\"x, y\\\\\",[ [3] ],{} ], "
-      "\"last\":\"items\"}\n";
-  const Strings items{"{\"a\":[1,{\"b\":\"},]\\\"[\"}]}", "2", "\"x, y\\\\\"", "[ [3] ]", "{}"};
+      R"( {"kind":"PodList", "metadata" : {"resourceVersion":"7","items":[1]},
+      "items": [ {"a":[1,{"b":"},]\"["}]} ,
+      2,"x, y\\",[ [3] ],{} ], "last":"items"}
+      )";
+  const Strings items{R"({"a":[1,{"b":"},]\"["}]})", "2", R"("x, y\\")", "[ [3] ]", "{}"};
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
     const Scanned scanned = scan(text, cut);
     CHECK(scanned.items == items);
-    CHECK(scanned.envelope ==
-          "{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"7\",\"items\":[1]},"
-          "\"items\":[],\"last\":\"items\"}");
+    CHECK(scanned.envelope == R"({"kind":"PodList","metadata":{"resourceVersion":"7","items":[1]},)"
+                              R"("items":[],"last":"items"})");
   }
 }
 
 TEST_CASE("a list may be empty, null or absent") {
-  CHECK(scan("{\"items\":[ ]}").envelope == "{\"items\":[]}");
-  CHECK(scan("{\"items\":null}").envelope == "{\"items\":null}");
+  CHECK(scan(R"({"items":[ ]})").envelope == R"({"items":[]})");
+  CHECK(scan(R"({"items":null})").envelope == R"({"items":null})");
   CHECK(scan("{}").envelope == "{}");
-  CHECK(scan("{\"items\":{\"items\":[1]}}").items.empty());
-  CHECK(scan("{\"a\":\"items\",\"b\":[1]}").items.empty());
-  CHECK(scan("[\"items\",[1]]").items.empty());
+  CHECK(scan(R"({"items":{"items":[1]}})").items.empty());
+  CHECK(scan(R"({"a":"items","b":[1]})").items.empty());
+  CHECK(scan(R"(["items",[1]])").items.empty());
 }
 
 TEST_CASE("a list that is cut is not complete") {
-  const std::string text = "{\"items\":[{\"a\":\"}\"}]}";
+  const std::string text = R"({"items":[{"a":"}"}]})";
   for (std::size_t size = 0; size < text.size(); ++size) {
     CHECK_THROWS_WITH(scan(text.substr(0, size)), Contains("ends in the middle"));
   }
 }
 
 TEST_CASE("what is no list does not become one") {
-  CHECK_THROWS_WITH(scan("{\"items\":[,]}"), Contains("empty item"));
-  CHECK_THROWS_WITH(scan("{\"items\":[1,,2]}"), Contains("empty item"));
+  CHECK_THROWS_WITH(scan(R"({"items":[,]})"), Contains("empty item"));
+  CHECK_THROWS_WITH(scan(R"({"items":[1,,2]})"), Contains("empty item"));
   CHECK(scan("{} x").envelope == "{}x");  // for the parser to refuse
-  CHECK(scan("}{\"items\":[1]}").envelope == "}{\"items\":[]}");
+  CHECK(scan(R"(}{"items":[1]})").envelope == R"(}{"items":[]})");
 }
 
 TEST_CASE("items and envelope have limits") {
-  CHECK(scan("{\"items\":[\"" + std::string(item_limit - 2, 'x') + "\"]}").items.size() == 1);
-  CHECK_THROWS_WITH(scan("{\"items\":[\"" + std::string(item_limit, 'x') + "\"]}"),
+  CHECK(scan(R"({"items":[")" + std::string(item_limit - 2, 'x') + R"("]})").items.size() == 1);
+  CHECK_THROWS_WITH(scan(R"({"items":[")" + std::string(item_limit, 'x') + R"("]})"),
                     Contains("more than 4 MiB"));
-  CHECK_THROWS_WITH(scan("{\"a\":\"" + std::string(envelope_limit, 'x') + "\"}"),
+  CHECK_THROWS_WITH(scan(R"({"a":")" + std::string(envelope_limit, 'x') + R"("})"),
                     Contains("more than 64 KiB"));
 }
 
@@ -82,7 +82,7 @@ TEST_CASE("any bytes are taken or refused by an error") {
   const std::string alphabet = "{}[]\",:\\ i1\n\xff";
   std::uint32_t state = 1;
   for (int round = 0; round < 2000; ++round) {
-    std::string text = round % 2 == 0 ? "" : "{\"items\":[";
+    std::string text = round % 2 == 0 ? "" : R"({"items":[)";
     for (int i = 0; i < 40; ++i) {
       state = state * 1664525U + 1013904223U;
       text += alphabet[(state >> 16U) % alphabet.size()];

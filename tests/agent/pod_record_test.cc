@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/kube/json_shape.h"
 #include "cni/pod_object.h"
@@ -39,6 +41,30 @@ Json pod() {
 
 PodRecord record_of(const Json& object) {
   return read_pod_record(parse_pod(object.dump()));
+}
+
+// All that is known of the containers.
+std::vector<std::string> words_of(const cni::PodFacts& facts) {
+  std::vector<std::string> words{facts.has_init ? "init" : "", facts.inject_label.value_or("-")};
+  if (!facts.sidecar) return words;
+  words.insert(words.end(), facts.sidecar->args.begin(), facts.sidecar->args.end());
+  words.push_back(std::to_string(facts.sidecar->uid.value_or(0)));
+  words.push_back(std::to_string(facts.sidecar->gid.value_or(0)));
+  for (const auto& [name, variable] : facts.sidecar->env) {
+    words.push_back(name + "=" + variable.value.value_or("-"));
+  }
+  return words;
+}
+
+// What the error says; empty if there is none.
+template <class Function>
+std::string message_of(Function function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
 }
 
 Json with(const std::string& pointer, const Json& value) {
@@ -77,20 +103,13 @@ TEST_CASE("a record keeps what decisions need and nothing else") {
 TEST_CASE("the reduced Pod means what the whole one does") {
   const cni::PodObject whole = cni::read_pod_object(with("/kind", "Pod"));
   const cni::PodObject reduced = cni::read_pod_object(Json::parse(record_of(pod()).object));
+  REQUIRE(whole.pod.facts);
+  REQUIRE(reduced.pod.facts);
   CHECK(reduced.pod.name == whole.pod.name);
   CHECK(reduced.pod.name_space == whole.pod.name_space);
   CHECK(reduced.pod.annotations == whole.pod.annotations);
   CHECK(reduced.addresses == whole.addresses);
-  REQUIRE(reduced.pod.facts);
-  CHECK(reduced.pod.facts->has_init == whole.pod.facts->has_init);
-  CHECK(reduced.pod.facts->inject_label == whole.pod.facts->inject_label);
-  CHECK(reduced.pod.facts->sidecar->args == whole.pod.facts->sidecar->args);
-  CHECK(reduced.pod.facts->sidecar->uid == whole.pod.facts->sidecar->uid);
-  CHECK(reduced.pod.facts->sidecar->gid == whole.pod.facts->sidecar->gid);
-  REQUIRE(reduced.pod.facts->sidecar->env.size() == whole.pod.facts->sidecar->env.size());
-  for (const auto& [name, variable] : whole.pod.facts->sidecar->env) {
-    CHECK(reduced.pod.facts->sidecar->env.at(name).value == variable.value);
-  }
+  CHECK(words_of(*reduced.pod.facts) == words_of(*whole.pod.facts));
 }
 
 TEST_CASE("a record is the same whatever else changes in its pod") {
@@ -106,15 +125,19 @@ TEST_CASE("a record tells what the pod's life has come to") {
   CHECK(record_of(with("/status/phase", "Failed")).finished);
   CHECK(record_of(with("/metadata/deletionTimestamp", "2026-01-01T00:00:00Z")).finished);
   CHECK_FALSE(record_of(with("/metadata/deletionTimestamp", nullptr)).finished);
-  for (const char* key : {"state", "lastState"}) {
-    const Json terminated{{"terminated", {{"exitCode", 126}}}};
-    const Json statuses = Json::array({{{"name", "istio-validation"}, {key, terminated}}});
-    CHECK(record_of(with("/status/initContainerStatuses", statuses)).validation_failed);
-    CHECK(record_of(with("/status/containerStatuses", statuses)).validation_failed);
-  }
-  const Json other =
-      Json::parse(R"([{"name":"istio-validation","state":{"terminated":{"exitCode":1}}}])");
-  CHECK_FALSE(record_of(with("/status/initContainerStatuses", other)).validation_failed);
+}
+
+TEST_CASE("a record tells that the validation has found no redirection") {
+  const auto failed = [](const char* list, const char* key, int exit_code) {
+    const Json terminated{{"terminated", {{"exitCode", exit_code}}}};
+    const Json statuses = Json::array({nullptr, {{"name", "istio-validation"}, {key, terminated}}});
+    return record_of(with(std::string("/status/") + list, statuses)).validation_failed;
+  };
+  CHECK(failed("initContainerStatuses", "state", 126));
+  CHECK(failed("initContainerStatuses", "lastState", 126));
+  CHECK(failed("containerStatuses", "state", 126));
+  CHECK_FALSE(failed("initContainerStatuses", "state", 1));
+  CHECK_FALSE(failed("initContainerStatuses", "other", 126));
 }
 
 TEST_CASE("a mirror of a static pod is known by the kubelet's UID too") {
@@ -135,48 +158,67 @@ TEST_CASE("a single address counts where there is no list") {
 
 TEST_CASE("what is no Pod is refused") {
   CHECK_THROWS_WITH(record_of(with("/kind", "Node")), Contains("kind \"Node\""));
+  std::size_t refused = 0;
   for (const char* text : {"[]", "null", "7", "\"Pod\""}) {
-    CHECK_THROWS_AS(read_pod_record(parse_pod(text)), Error);
+    if (!message_of([&] { read_pod_record(parse_pod(text)); }).empty()) ++refused;
   }
+  CHECK(refused == 4);
+}
+
+TEST_CASE("a Pod without its identity is refused by name") {
+  std::vector<std::string> accepted;
   for (const char* key : {"name", "namespace", "uid"}) {
+    const std::string path = std::string("metadata.") + key;
     for (const Json& value : {Json(nullptr), Json(""), Json(7), Json::array(), Json::object()}) {
-      CHECK_THROWS_WITH(record_of(with(std::string("/metadata/") + key, value)),
-                        Contains(std::string("metadata.") + key));
+      const std::string at = std::string("/metadata/") + key;
+      const std::string said = message_of([&] { record_of(with(at, value)); });
+      if (said.find(path) == std::string::npos) accepted.push_back(path + value.dump());
     }
   }
+  CHECK(accepted.empty());
 }
 
 TEST_CASE("a wrong type in any place is left for whom it matters to") {
   const Json flat = pod().flatten();
+  std::size_t tried = 0;
+  std::size_t longest = 0;
+  const auto attempt = [&](const std::string& at, const Json& wrong) {
+    const std::string said = message_of([&] {
+      const PodRecord record = record_of(with(at, wrong));
+      static_cast<void>(cni::read_pod_object(Json::parse(record.object)));
+    });
+    ++tried;
+    longest = std::max(longest, said.size());
+  };
   for (const Json& wrong : {Json(nullptr), Json(-1.5), Json(true), Json("\u2028"), Json::array(),
                             Json::object(), Json::array({Json::array({nullptr, 7})})}) {
     for (const auto& [pointer, value] : flat.items()) {
-      for (std::string at = pointer; !at.empty(); at.erase(at.rfind('/'))) {
-        try {
-          const PodRecord record = record_of(with(at, wrong));
-          static_cast<void>(cni::read_pod_object(Json::parse(record.object)));
-        } catch (const Error& error) {
-          CHECK(std::string(error.what()).size() < 1024);
-        }
-      }
+      for (std::string at = pointer; !at.empty(); at.erase(at.rfind('/'))) attempt(at, wrong);
     }
   }
+  CHECK(tried > 7 * flat.size());
+  CHECK(longest < 1024);
 }
 
 TEST_CASE("a sidecar that cannot be read is not taken for one that says nothing") {
-  const auto facts = [](const Json& object) {
-    return cni::read_pod_object(Json::parse(record_of(object).object));
-  };
-  CHECK_THROWS_AS(facts(with("/spec/containers", Json::object({{"a", 1}}))), Error);
-  CHECK_THROWS_AS(facts(with("/spec/containers/1/name", 7)), Error);
-  CHECK_THROWS_AS(facts(with("/spec/containers/1/env", "x")), Error);
-  CHECK_THROWS_AS(facts(with("/spec/containers/1/env/0/name", 7)), Error);
-  CHECK_THROWS_AS(facts(with("/spec/containers/1/env/1/value", Json::object())), Error);
-  CHECK_THROWS_AS(facts(with("/spec/containers/1/args/0", Json::array())), Error);
-  CHECK_THROWS_AS(facts(with("/spec/containers/1/securityContext/runAsUser", "x")), Error);
-  CHECK_THROWS_AS(facts(with("/spec/hostNetwork", "true")), Error);
-  CHECK_THROWS_AS(facts(with("/metadata/annotations", Json::array({1}))), Error);
-  CHECK_THROWS_AS(facts(with("/metadata/annotations/sluice.dev~1log", true)), Error);
+  std::vector<std::string> accepted;
+  for (const auto& [at, wrong] : std::vector<std::pair<std::string, Json>>{
+           {"/spec/containers", Json::object({{"a", 1}})},
+           {"/spec/containers/1/name", 7},
+           {"/spec/containers/1/env", "x"},
+           {"/spec/containers/1/env/0/name", 7},
+           {"/spec/containers/1/env/1/value", Json::object()},
+           {"/spec/containers/1/args/0", Json::array()},
+           {"/spec/containers/1/securityContext/runAsUser", "x"},
+           {"/spec/hostNetwork", "true"},
+           {"/metadata/annotations", Json::array({1})},
+           {"/metadata/annotations/sluice.dev~1log", true}}) {
+    const std::string object = record_of(with(at, wrong)).object;
+    if (message_of([&] { cni::read_pod_object(Json::parse(object)); }).empty()) {
+      accepted.push_back(at);
+    }
+  }
+  CHECK(accepted.empty());
 }
 
 TEST_CASE("of a key that stands twice the last value counts") {
@@ -187,10 +229,15 @@ TEST_CASE("of a key that stands twice the last value counts") {
 }
 
 TEST_CASE("text that is no JSON is refused with a place and without its content") {
-  for (const std::string text : {"", "{", "{]", "{\"metadata\":{}} x", "{\"secret\":\xff}", "nul",
-                                 "[1,]", "\xef\xbb\xbf{}"}) {
-    CHECK_THROWS_WITH(parse_pod(text), Contains("not valid JSON") && !Contains("secret"));
+  std::vector<std::string> messages;
+  for (const char* text : {"", "{", "{]", "{\"metadata\":{}} x", "{\"secret\":\xff}", "nul", "[1,]",
+                           "\xef\xbb\xbf{}"}) {
+    messages.push_back(message_of([&] { parse_pod(text); }));
   }
+  CHECK(std::all_of(messages.begin(), messages.end(), [](const std::string& said) {
+    return said.find("not valid JSON") != std::string::npos &&
+           said.find("secret") == std::string::npos;
+  }));
   CHECK_THROWS_WITH(parse_pod(std::string("{}\0{}", 5)), Contains("NUL"));
   CHECK_THROWS_WITH(parse_pod("{\"metadata\":{\"generation\":1e999}}"), Contains("not valid JSON"));
 }
@@ -229,9 +276,9 @@ TEST_CASE("an event of a watch is reduced like a Pod, an error keeps its message
       R"({"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"old"}})");
   CHECK(error["object"]["code"] == 410);
   CHECK(error["object"]["message"] == "old");
-  for (const char* text : {"{}", "[]", "null", R"({"type":7,"object":7})", R"({"object":[1]})"}) {
-    CHECK_NOTHROW(parse_watch_event(text));
-  }
+  CHECK_NOTHROW(parse_watch_event("null"));
+  CHECK_NOTHROW(parse_watch_event(R"({"type":7,"object":7})"));
+  CHECK_NOTHROW(parse_watch_event(R"({"object":[1]})"));
   CHECK_THROWS_WITH(parse_watch_event("{"), Contains("an event of the watch"));
 }
 
