@@ -2,6 +2,7 @@
 #include "agent/install/watcher.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -11,6 +12,17 @@
 namespace sluice::agent {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+bool make_and_remove(const std::string& path, int times) {
+  for (int i = 0; i < times; ++i) {
+    if (mkdir(path.c_str(), 0700) != 0 || rmdir(path.c_str()) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 TEST_CASE("only what matters in a place is an event") {
   const TempDir dir;
@@ -80,10 +92,7 @@ TEST_CASE("events that were lost count as one") {
   watcher.arm();
   // None of them matters by itself; the queue holds 16,384 unless it was set to another length.
   const int more_than_fit = std::stoi(read_file("/proc/sys/fs/inotify/max_queued_events")) + 10;
-  for (int i = 0; i < more_than_fit; ++i) {
-    REQUIRE(mkdir((dir / "net/a").c_str(), 0700) == 0);
-    REQUIRE(rmdir((dir / "net/a").c_str()) == 0);
-  }
+  REQUIRE(make_and_remove(dir / "net/a", more_than_fit));
   CHECK(watcher.drain());
   CHECK_FALSE(watcher.drain());
   CHECK(watcher.complete());
