@@ -187,22 +187,21 @@ std::vector<IpAddress> addresses_of(const Json& status) {
   return addresses;
 }
 
+bool has_ended_so(const Json& state) {
+  return member(member(state, "terminated"), "exitCode") == not_redirected_exit;
+}
+
 bool ended_unredirected(const Json& status) {
-  if (string_of(member(status, "name")) != validation_container) return false;
-  for (const char* key : {"state", "lastState"}) {
-    if (member(member(member(status, key), "terminated"), "exitCode") == not_redirected_exit) {
-      return true;
-    }
-  }
-  return false;
+  return string_of(member(status, "name")) == validation_container &&
+         (has_ended_so(member(status, "state")) || has_ended_so(member(status, "lastState")));
 }
 
 bool has_failed_validation(const Json& status) {
-  for (const char* key : {"initContainerStatuses", "containerStatuses"}) {
+  const auto among = [&](const char* key) {
     const Json& list = member(status, key);
-    if (list.is_array() && std::any_of(list.begin(), list.end(), ended_unredirected)) return true;
-  }
-  return false;
+    return list.is_array() && std::any_of(list.begin(), list.end(), ended_unredirected);
+  };
+  return among("initContainerStatuses") || among("containerStatuses");
 }
 
 bool is_finished(const Json& pod) {

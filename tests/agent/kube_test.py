@@ -41,7 +41,7 @@ class WatchTest(KubeTest):
         self.wait(lambda: driver.state()["cache"][0]["finished"])
         self.assertTrue(driver.state()["cache"][0]["validation_failed"])
         self.server.put_pod(pod_object("web-0", uid="u-2"))  # a StatefulSet's next pod
-        self.wait(lambda: driver.state()["cache"] and driver.state()["cache"][0]["uid"] == "u-2")
+        self.wait(lambda: [pod["uid"] for pod in driver.state()["cache"]] == ["u-2"])
         self.server.delete_pod("web-0")
         self.wait(lambda: driver.names() == set())
         self.assertEqual(self.server.requests["list"], 1)
