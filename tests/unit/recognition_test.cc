@@ -19,13 +19,18 @@ namespace {
 // An IPv6 pod: IPv6 is redirected by default.
 const PodNetwork ipv6_pod{.addresses = {parse_address("fd00::1")}};
 
-std::vector<std::string> differences(const RedirectConfig& config, const PodNetwork& pod,
-                                     const Interception& live) {
-  std::vector<std::string> texts;
-  for (const Difference& found : diff(interception(config, pod), live)) {
-    texts.push_back(to_string(found));
-  }
-  return texts;
+// Recognises it and checks that what is given writes it.
+std::optional<RedirectConfig> check_recognised(const Interception& live,
+                                               const PodNetwork& pod = {}) {
+  const std::optional<RedirectConfig> config = recognise(live, pod);
+  const std::vector<Difference> differences =
+      diff(config ? interception(*config, pod) : Interception{}, live);
+  std::string texts;
+  for (const Difference& found : differences) texts += to_string(found) + "\n";
+  INFO(texts);
+  CHECK(config);
+  CHECK(texts.empty());
+  return config;
 }
 
 // Takes one thing out of a rule set, or puts one in; says whether there was any.
@@ -68,9 +73,7 @@ bool erase_table(Interception& live, Family family, Table table) {
 TEST_CASE("recognition: every golden configuration's rules", "[recognition]") {
   for (const GoldenLive& golden : golden_lives()) {
     CAPTURE(golden.name);
-    const std::optional<RedirectConfig> config = recognise(golden.live);
-    CHECK(config);
-    if (config) CHECK(differences(*config, {}, golden.live) == std::vector<std::string>{});
+    check_recognised(golden.live);
   }
   CHECK(golden_lives().size() > 120);
 }
@@ -78,12 +81,8 @@ TEST_CASE("recognition: every golden configuration's rules", "[recognition]") {
 TEST_CASE("recognition: IPv4's part alone is what `never` writes", "[recognition]") {
   for (const GoldenLive& golden : golden_lives()) {
     CAPTURE(golden.name);
-    Interception live = live_of({golden.live.rulesets.front()});
-    const std::optional<RedirectConfig> config = recognise(live);
-    CHECK(config);
-    if (!config) continue;
-    CHECK(config->ipv6 == Ipv6Policy::never);
-    CHECK(differences(*config, {}, live) == std::vector<std::string>{});
+    const auto config = check_recognised(live_of({golden.live.rulesets.front()}));
+    CHECK((config && config->ipv6 == Ipv6Policy::never));
   }
 }
 
