@@ -40,9 +40,10 @@ void drop_front(std::vector<Element>& list, std::size_t count) {
 // before and behind them.
 std::vector<PortRange> without_layouts_own(std::vector<PortRange> ports, const Layout& layout) {
   drop_front(ports, layout.leading_inbound_exclusions.size());
-  const auto& appended = layout.appended_inbound_exclusions;
-  for (auto port = appended.rbegin(); port != appended.rend(); ++port) {
-    const PortRange single{.first = *port, .last = *port};
+  std::vector<std::uint16_t> appended = layout.appended_inbound_exclusions;
+  std::reverse(appended.begin(), appended.end());
+  for (const std::uint16_t port : appended) {
+    const PortRange single{.first = port, .last = port};
     // One that stands twice was asked for, and is not appended again.
     if (!ports.empty() && ports.back() == single &&
         std::count(ports.begin(), ports.end(), single) == 1) {

@@ -153,6 +153,24 @@ void settle_included(bool loopback, bool has_ipv6, RedirectConfig& config) {
   if (loopback && !listed) included.list.push_back(parse_cidr("::1/128"));
 }
 
+// There is a rule for TCP for each resolver, or one for all.
+void read_resolvers(const Ruleset& ruleset, RedirectConfig& config) {
+  for (const Rule& rule : rules_in(ruleset, capturing_table(ruleset), dns_chain)) {
+    if (rule.protocol != Protocol::tcp || std::holds_alternative<Nflog>(rule.target)) continue;
+    if (rule.destination) {
+      config.resolvers.push_back(rule.destination->cidr.address);
+    } else {
+      config.dns_capture = DnsCapture::all;
+    }
+  }
+}
+
+std::optional<PortRange> source_ports(const Rule& rule) {
+  const Udp* udp = rule.matches.empty() ? nullptr : std::get_if<Udp>(&rule.matches.front());
+  if (udp == nullptr || !udp->source) return std::nullopt;
+  return udp->source->ports;
+}
+
 }  // namespace
 
 void read_outbound(const OwnRules& ours, RedirectConfig& config) {
@@ -174,24 +192,16 @@ void read_dns(const OwnRules& ours, RedirectConfig& config) {
   const std::vector<Rule>& zones = rules_in(ours.ipv4, Table::raw, dns_chain);
   if (zones.empty()) return;
   config.dns_capture = DnsCapture::resolvers;
-  for (const Ruleset* ruleset : {&ours.ipv4, &ours.ipv6}) {
-    for (const Rule& rule : rules_in(*ruleset, capturing_table(*ruleset), dns_chain)) {
-      if (rule.protocol != Protocol::tcp || std::holds_alternative<Nflog>(rule.target)) continue;
-      if (!rule.destination) config.dns_capture = DnsCapture::all;
-      if (rule.destination) config.resolvers.push_back(rule.destination->cidr.address);
-    }
-  }
+  read_resolvers(ours.ipv4, config);
+  read_resolvers(ours.ipv6, config);
   if (config.dns_capture == DnsCapture::all) config.resolvers.clear();
   // All of them are of a family that has no rules.
   if (config.dns_capture == DnsCapture::resolvers && config.resolvers.empty()) {
     config.resolvers.push_back(parse_address("::1"));
   }
-  for (const Rule& rule : zones) {
-    const Udp* udp = rule.matches.empty() ? nullptr : std::get_if<Udp>(&rule.matches.front());
-    if (udp == nullptr || !udp->source) continue;
-    config.dns_port = udp->source->ports.first;
-    return;
-  }
+  const auto answer = std::find_if(zones.begin(), zones.end(),
+                                   [](const Rule& rule) { return source_ports(rule).has_value(); });
+  if (answer != zones.end()) config.dns_port = source_ports(*answer)->first;
 }
 
 }  // namespace sluice::recognition

@@ -62,9 +62,10 @@ void check_written(const RedirectConfig& config, const PodNetwork& pod, const In
   if (redirects_ipv6 && wanted.loopback_addresses.empty()) {
     wanted.loopback_addresses = live.loopback_addresses;
   }
-  std::vector<std::string> differences;
-  for (const Difference& found : diff(wanted, live)) differences.push_back(to_string(found));
-  CHECK(differences == std::vector<std::string>{});
+  std::string differences;
+  for (const Difference& found : diff(wanted, live)) differences += to_string(found) + "\n";
+  INFO(differences);
+  CHECK(differences.empty());
 }
 
 // Calls `check` with random configurations and pods.
@@ -79,21 +80,26 @@ void for_configs(Check check) {
   }
 }
 
+// Whether it was.
+bool check_recognised(const RedirectConfig& config, const PodNetwork& pod, RandomConfig& random) {
+  Interception live = interception(config, pod);
+  INFO(texts_of(live));
+  const std::optional<RedirectConfig> found = recognise(live, pod);
+  CHECK(found.has_value() == (is_accepted(config) && !captures_one_family(config, pod)));
+  if (!found) return false;
+  CHECK(interception(*found, pod) == live);
+  for (Ruleset& ruleset : live.rulesets) ruleset = surrounded(std::move(ruleset), random);
+  INFO("surrounded:\n" << texts_of(live));
+  const std::optional<RedirectConfig> again = recognise(live, pod);
+  CHECK(again);
+  if (again) check_written(*again, pod, live);
+  return true;
+}
+
 TEST_CASE("property: what any configuration writes is recognised", "[property][recognition]") {
   int recognised = 0;
   for_configs([&](const RedirectConfig& config, const PodNetwork& pod, RandomConfig& random) {
-    Interception live = interception(config, pod);
-    INFO(texts_of(live));
-    const std::optional<RedirectConfig> found = recognise(live, pod);
-    CHECK(found.has_value() == (is_accepted(config) && !captures_one_family(config, pod)));
-    if (!found) return;
-    CHECK(interception(*found, pod) == live);
-    for (Ruleset& ruleset : live.rulesets) ruleset = surrounded(std::move(ruleset), random);
-    INFO("surrounded:\n" << texts_of(live));
-    const std::optional<RedirectConfig> again = recognise(live, pod);
-    CHECK(again);
-    if (again) check_written(*again, pod, live);
-    ++recognised;
+    recognised += check_recognised(config, pod, random) ? 1 : 0;
   });
   CHECK(recognised > runs * 9 / 10);
 }

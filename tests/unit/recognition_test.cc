@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -19,13 +18,18 @@ namespace {
 // An IPv6 pod: IPv6 is redirected by default.
 const PodNetwork ipv6_pod{.addresses = {parse_address("fd00::1")}};
 
-std::vector<std::string> differences(const RedirectConfig& config, const PodNetwork& pod,
-                                     const Interception& live) {
-  std::vector<std::string> texts;
-  for (const Difference& found : diff(interception(config, pod), live)) {
-    texts.push_back(to_string(found));
-  }
-  return texts;
+// Recognises it and checks that what is given writes it.
+std::optional<RedirectConfig> check_recognised(const Interception& live,
+                                               const PodNetwork& pod = {}) {
+  std::optional<RedirectConfig> config = recognise(live, pod);
+  const std::vector<Difference> differences =
+      diff(config ? interception(*config, pod) : Interception{}, live);
+  std::string texts;
+  for (const Difference& found : differences) texts += to_string(found) + "\n";
+  INFO(texts);
+  CHECK(config);
+  CHECK(texts.empty());
+  return config;
 }
 
 // Takes one thing out of a rule set, or puts one in; says whether there was any.
@@ -68,9 +72,7 @@ bool erase_table(Interception& live, Family family, Table table) {
 TEST_CASE("recognition: every golden configuration's rules", "[recognition]") {
   for (const GoldenLive& golden : golden_lives()) {
     CAPTURE(golden.name);
-    const std::optional<RedirectConfig> config = recognise(golden.live);
-    CHECK(config);
-    if (config) CHECK(differences(*config, {}, golden.live) == std::vector<std::string>{});
+    check_recognised(golden.live);
   }
   CHECK(golden_lives().size() > 120);
 }
@@ -78,12 +80,8 @@ TEST_CASE("recognition: every golden configuration's rules", "[recognition]") {
 TEST_CASE("recognition: IPv4's part alone is what `never` writes", "[recognition]") {
   for (const GoldenLive& golden : golden_lives()) {
     CAPTURE(golden.name);
-    Interception live = live_of({golden.live.rulesets.front()});
-    const std::optional<RedirectConfig> config = recognise(live);
-    CHECK(config);
-    if (!config) continue;
-    CHECK(config->ipv6 == Ipv6Policy::never);
-    CHECK(differences(*config, {}, live) == std::vector<std::string>{});
+    const auto config = check_recognised(live_of({golden.live.rulesets.front()}));
+    CHECK((config && config->ipv6 == Ipv6Policy::never));
   }
 }
 
@@ -215,88 +213,105 @@ TEST_CASE("recognition: the address on lo", "[recognition]") {
   CHECK_FALSE(recognise(live));
 }
 
-TEST_CASE("recognition: the routes of mode tproxy", "[recognition]") {
+RedirectConfig tproxy_config() {
   RedirectConfig config;
   config.mode = InterceptionMode::tproxy;
   config.tproxy_table = 77;
-  const Interception whole = interception(config, ipv6_pod);
-  REQUIRE(whole.tproxy_routes.size() == 2);
-  const auto found = recognise(whole, ipv6_pod);
-  REQUIRE(found);
-  CHECK(found->tproxy_table == 77);
-  Interception live = whole;
+  return config;
+}
+
+// Whether the rules are recognised in an IPv6 pod with these routes.
+bool recognised_with(const std::vector<TproxyRoute>& routes) {
+  Interception live = interception(tproxy_config(), ipv6_pod);
+  live.tproxy_routes = routes;
+  return recognise(live, ipv6_pod).has_value();
+}
+
+TEST_CASE("recognition: the routes of mode tproxy", "[recognition]") {
+  const TproxyRoute ipv4{.family = Family::ipv4, .mark = 1337, .table = 77};
+  const TproxyRoute ipv6{.family = Family::ipv6, .mark = 1337, .table = 77};
+  const auto found = check_recognised(interception(tproxy_config(), ipv6_pod), ipv6_pod);
+  CHECK((found && found->tproxy_table == 77));
+  CHECK(recognised_with({ipv4, ipv6}));
   // Istio adds it again each time it runs.
-  live.tproxy_routes.push_back(whole.tproxy_routes.front());
-  CHECK(recognise(live, ipv6_pod));
-  live.tproxy_routes = {whole.tproxy_routes.back()};
-  CHECK_FALSE(recognise(live, ipv6_pod));
-  live.tproxy_routes = {whole.tproxy_routes.front()};
+  CHECK(recognised_with({ipv4, ipv4, ipv6}));
+  CHECK_FALSE(recognised_with({}));
+  CHECK_FALSE(recognised_with({ipv6}));
+  CHECK_FALSE(recognised_with({ipv4}));
+  CHECK_FALSE(recognised_with({ipv4, ipv6, {.mark = 1337, .table = 78}}));
+  CHECK_FALSE(recognised_with({ipv4, ipv6, {.family = Family::ipv6, .mark = 1, .table = 77}}));
+}
+
+TEST_CASE("recognition: routes that are not needed", "[recognition]") {
+  Interception live = interception(tproxy_config(), ipv6_pod);
+  live.tproxy_routes.pop_back();
   CHECK_FALSE(recognise(live, ipv6_pod));
   // Nobody outside speaks IPv6 with this pod.
   CHECK(recognise(live));
-  for (const TproxyRoute& other : {TproxyRoute{.mark = 1337, .table = 78},
-                                   TproxyRoute{.family = Family::ipv6, .mark = 1, .table = 77}}) {
-    live = whole;
-    live.tproxy_routes.push_back(other);
-    CHECK_FALSE(recognise(live, ipv6_pod));
-  }
-  live = interception({}, ipv6_pod);
-  live.tproxy_routes = whole.tproxy_routes;
-  CHECK_FALSE(recognise(live, ipv6_pod));
+  live.rulesets = interception({}, ipv6_pod).rulesets;
+  CHECK_FALSE(recognise(live));
 }
 
-TEST_CASE("recognition: values that no setting has", "[recognition]") {
-  const auto written = [](const std::function<void(RedirectConfig&)>& change) {
-    RedirectConfig config;
-    change(config);
-    return interception(config, {});
-  };
+void check_refused(const std::function<void(RedirectConfig&)>& change) {
+  RedirectConfig config;
+  change(config);
+  CHECK_FALSE(recognise(interception(config, {})));
+}
+
+TEST_CASE("recognition: ports that no setting has", "[recognition]") {
   const PortRange none{.first = 0, .last = 0};
-  CHECK_FALSE(recognise(written([](auto& c) { c.proxy_port = 0; })));
-  CHECK_FALSE(recognise(written([](auto& c) { c.inbound_tunnel_port = 0; })));
-  CHECK_FALSE(recognise(written([](auto& c) { c.proxy_port = c.inbound_capture_port; })));
-  CHECK_FALSE(recognise(written([&](auto& c) { c.exclude_outbound_ports = {none}; })));
-  CHECK_FALSE(recognise(written([&](auto& c) { c.include_outbound_ports = {none}; })));
-  CHECK_FALSE(recognise(written([&](auto& c) { c.exclude_inbound_ports = {none}; })));
-  CHECK_FALSE(recognise(written([](auto& c) { c.proxy_uids = {4294967295}; })));
-  CHECK_FALSE(recognise(written([](auto& c) { c.proxy_uids.clear(); })));
-  CHECK_FALSE(recognise(written([](auto& c) { c.proxy_gids.clear(); })));
-  CHECK_FALSE(recognise(written([](auto& c) { c.exclude_interfaces = {"eth+"}; })));
-  CHECK_FALSE(recognise(written([](auto& c) { c.ipv4_loopback = parse_cidr("10.0.0.0/8"); })));
-  CHECK_FALSE(recognise(written(
-      [](auto& c) { c.exclude_outbound_for_uids = {{.uids = {{.first = 2, .last = 1}}}}; })));
-  CHECK_FALSE(recognise(written([](auto& c) {
-    c.exclude_outbound_for_uids = {{.protocol = Protocol::icmp, .uids = {{}}}};
-  })));
-  CHECK_FALSE(recognise(written([](auto& c) {
+  check_refused([](auto& c) { c.proxy_port = 0; });
+  check_refused([](auto& c) { c.inbound_tunnel_port = 0; });
+  check_refused([](auto& c) { c.proxy_port = c.inbound_capture_port; });
+  check_refused([&](auto& c) { c.exclude_outbound_ports = {none}; });
+  check_refused([&](auto& c) { c.include_outbound_ports = {none}; });
+  check_refused([&](auto& c) { c.exclude_inbound_ports = {none}; });
+}
+
+TEST_CASE("recognition: owners that no setting has", "[recognition]") {
+  check_refused([](auto& c) { c.proxy_uids = {4294967295}; });
+  check_refused([](auto& c) { c.proxy_uids.clear(); });
+  check_refused([](auto& c) { c.proxy_gids.clear(); });
+  check_refused(
+      [](auto& c) { c.exclude_outbound_for_uids = {{.uids = {{.first = 2, .last = 1}}}}; });
+  check_refused(
+      [](auto& c) { c.exclude_outbound_for_uids = {{.protocol = Protocol::icmp, .uids = {{}}}}; });
+  check_refused([](auto& c) {
     c.include_owner_groups = {.all = false,
                               .list = std::vector<std::uint32_t>(owner_group_limit + 1)};
-  })));
+  });
+}
+
+TEST_CASE("recognition: other values that no setting has", "[recognition]") {
+  check_refused([](auto& c) { c.exclude_interfaces = {"eth+"}; });
+  check_refused([](auto& c) { c.ipv4_loopback = parse_cidr("10.0.0.0/8"); });
   for (const std::uint32_t mark : {0U, outbound_mark}) {
-    CHECK_FALSE(recognise(written([&](auto& c) {
+    check_refused([&](auto& c) {
       c.mode = InterceptionMode::tproxy;
       c.tproxy_mark = mark;
-    })));
+    });
   }
-  CHECK_FALSE(recognise(written([](auto& c) {
+  check_refused([](auto& c) {
     c.mode = InterceptionMode::tproxy;
     c.tproxy_table = 254;
-  })));
+  });
+}
+
+std::size_t without_jumps(Family family, Table table) {
+  CAPTURE(to_string(family), to_string(table));
+  const char* outbound = table == Table::raw ? "ISTIO_OUTPUT_DNS" : "ISTIO_OUTPUT";
+  const char* inbound = table == Table::filter ? "INPUT" : "PREROUTING";
+  const std::size_t damaged = check_damaged(
+      [&](Interception& live) { return erase_jump(live, family, table, "OUTPUT", outbound); });
+  return damaged + check_damaged([&](Interception& live) {
+           return erase_jump(live, family, table, inbound, "ISTIO_INBOUND");
+         });
 }
 
 TEST_CASE("recognition: a jump to our chains that is gone", "[recognition]") {
   for (const Table table : all_tables) {
-    const std::string outbound = table == Table::raw ? "ISTIO_OUTPUT_DNS" : "ISTIO_OUTPUT";
-    const std::string inbound = table == Table::filter ? "INPUT" : "PREROUTING";
-    std::size_t damaged = 0;
-    for (const Family family : families) {
-      CAPTURE(to_string(family), to_string(table));
-      damaged += check_damaged(
-          [&](Interception& live) { return erase_jump(live, family, table, "OUTPUT", outbound); });
-      damaged += check_damaged([&](Interception& live) {
-        return erase_jump(live, family, table, inbound, "ISTIO_INBOUND");
-      });
-    }
+    const std::size_t damaged =
+        without_jumps(Family::ipv4, table) + without_jumps(Family::ipv6, table);
     CHECK(damaged >= (table == Table::nat ? 300 : 20));
   }
 }
@@ -325,22 +340,23 @@ TEST_CASE("recognition: without the last rule of ISTIO_OUTPUT no CIDR is include
   CHECK(found->include_outbound_cidrs == Selection<Cidr>{.all = false});
 }
 
+std::size_t with_top(Family family, const std::string& chain, const Target& target) {
+  CAPTURE(target.index(), to_string(family), chain);
+  return check_damaged([&](Interception& live) {
+    std::vector<Rule>* rules = find_rules(live, family, Table::nat, chain);
+    if (rules != nullptr) rules->insert(rules->begin(), {.target = target});
+    return rules != nullptr;
+  });
+}
+
 TEST_CASE("recognition: everything leaves a chain of ours at its top", "[recognition]") {
   const std::vector<Target> targets{Return{}, Accept{}};
   for (const Target& target : targets) {
-    for (const std::string chain : {"ISTIO_OUTPUT", "ISTIO_INBOUND", "ISTIO_REDIRECT",
-                                    "ISTIO_IN_REDIRECT", "ISTIO_OUTPUT_DNS"}) {
-      std::size_t damaged = 0;
-      for (const Family family : families) {
-        CAPTURE(target.index(), to_string(family), chain);
-        damaged += check_damaged([&](Interception& live) {
-          std::vector<Rule>* rules = find_rules(live, family, Table::nat, chain);
-          if (rules != nullptr) rules->insert(rules->begin(), {.target = target});
-          return rules != nullptr;
-        });
-      }
-      CHECK(damaged >= (chain == "ISTIO_OUTPUT_DNS" ? 20 : 200));
+    for (const char* chain :
+         {"ISTIO_OUTPUT", "ISTIO_INBOUND", "ISTIO_REDIRECT", "ISTIO_IN_REDIRECT"}) {
+      CHECK(with_top(Family::ipv4, chain, target) + with_top(Family::ipv6, chain, target) >= 200);
     }
+    CHECK(with_top(Family::ipv4, "ISTIO_OUTPUT_DNS", target) >= 10);
   }
 }
 
@@ -350,15 +366,17 @@ bool leaves_ipv6(Interception& live) {
   return !live.loopback_addresses.empty() || (ruleset != nullptr && !ruleset->tables.empty());
 }
 
+std::size_t without_table(Family family, Table table) {
+  CAPTURE(to_string(family), to_string(table));
+  return check_damaged([&](Interception& live) {
+    return erase_table(live, family, table) && (family == Family::ipv4 || leaves_ipv6(live));
+  });
+}
+
 TEST_CASE("recognition: a table that is gone", "[recognition]") {
   for (const Family family : families) {
-    for (const Table table : {Table::raw, Table::nat}) {
-      CAPTURE(to_string(family), to_string(table));
-      const std::size_t damaged = check_damaged([&](Interception& live) {
-        return erase_table(live, family, table) && (family == Family::ipv4 || leaves_ipv6(live));
-      });
-      CHECK(damaged >= (table == Table::raw ? 20 : 80));
-    }
+    CHECK(without_table(family, Table::raw) >= 20);
+    CHECK(without_table(family, Table::nat) >= 80);
   }
 }
 
