@@ -99,7 +99,10 @@ std::vector<std::string> PodNamespaces::told_paths(const std::string& told) cons
   const std::filesystem::path path(told);
   const std::string name = path.filename().string();
   if (name.empty() || name == "." || name == "..") return paths;
-  for (const std::string& folder : netns_dirs_) paths.push_back(folder + "/" + name);
+  for (const std::string& folder : netns_dirs_) {
+    paths.push_back(folder);
+    paths.back().append("/").append(name);
+  }
   // dockershim and its heirs: /proc/PID/ns/net.
   constexpr std::string_view proc = "/proc/";
   constexpr std::string_view net = "/ns/net";
