@@ -206,6 +206,7 @@ InstallStatus install(const InstallConfig& config) {
   if (!in_place) {
     status.outcome = binary.outcome;
     status.why = binary.why;
+    status.binary_failed = binary.outcome == InstallOutcome::failed;
   }
   return status;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cmd/sluice-agent/node_agent.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -26,22 +27,6 @@ using agent::RepairMode;
 using cni::LogLevel;
 
 constexpr int tick_ms = 1000;
-
-const char* mode_name(RepairMode mode) {
-  switch (mode) {
-    case RepairMode::off:
-      return "off";
-    case RepairMode::report:
-      return "report";
-    case RepairMode::repair:
-      return "repair";
-    case RepairMode::label:
-      return "label";
-    case RepairMode::remove:
-      return "delete";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -182,6 +167,8 @@ void NodeAgent::tell_readiness() {
   const bool ready = health_.ready();
   if (ready == was_ready_) return;
   was_ready_ = ready;
+  // What the first list and the start took and no longer need.
+  if (ready) malloc_trim(0);
   log_(ready ? LogLevel::info : LogLevel::warn, "agent",
        ready ? "ready" : "no longer ready: " + health_.sentence());
 }
@@ -228,7 +215,7 @@ std::string NodeAgent::status() const {
                            .ready = health_.ready(),
                            .parts = health_.parts(),
                            .backend = "xtables",
-                           .repair_mode = mode_name(options_.repair.mode)};
+                           .repair_mode = to_string(options_.repair.mode)};
   {
     const std::lock_guard lock(mutex_);
     status.conf_file = conf_file_;

@@ -3,7 +3,7 @@
 // process.
 //
 // Threads: install (files), watch (pods into the cache), lookup (answers plugins), repair (rules in
-// pods), untaint, and civetweb's two. They share the cache, the health and the metrics, which lock
+// pods), untaint, HTTP. They share the cache, the health and the metrics, which lock
 // for themselves. Only repair enters other network namespaces, and setns(2) is per thread.
 #pragma once
 

@@ -109,7 +109,11 @@ void finish(RunOptions& options) {
   options.install.entry =
       agent::plugin_entry(options.install.entry, options.socket, options.daemonset);
   options.plugin = cni::read_plugin_config(options.install.entry);
-  parse_address(options.pod_ip);
+  try {
+    parse_address(options.pod_ip);
+  } catch (const Error& error) {
+    throw Error(std::string("--pod-ip: ") + error.what());
+  }
 }
 
 std::string http_address(const RunOptions& options) {

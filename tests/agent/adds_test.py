@@ -25,7 +25,6 @@ class FactsTest(NodeCase):
 
     def test_a_pod_that_the_watch_has_not_seen_is_asked_for(self):
         agent = self.start("--repair", "off")
-        self.api.faults.silent = False
         pod = self.pod(env={"DISABLE_ENVOY": "true"})
         added = self.add(pod)
         self.assertEqual(0, added.rc, added)
@@ -35,8 +34,8 @@ class FactsTest(NodeCase):
 
     def test_a_former_pod_of_the_name_is_not_taken_for_it(self):
         pod = self.pod()
-        self.start("--repair", "off")
         self.api.put_pod({**pod.object(), "metadata": {**pod.object()["metadata"], "uid": "other"}})
+        self.start("--repair", "off")
         added = self.add(pod)
         self.assertEqual(TRY_AGAIN_LATER, added.parsed()["code"], added)
         self.assertIn(pod.pod_name, added.parsed()["msg"])

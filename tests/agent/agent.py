@@ -77,19 +77,22 @@ class Node:
 class Agent:
     """A running `sluice-agent run`."""
 
-    def __init__(self, node, api, *flags, token_file=None):
+    def __init__(self, node, api, *flags):
         self.node = node
         self.port = free_port()
         self.log_path = node.root / "agent.log"
         self._log = open(self.log_path, "ab")  # pylint: disable=consider-using-with
-        command = [
-            AGENT, "run", "--node", NODE, "--plugin", node.image / "sluice-cni",
-            "--bin-dir", node.bin_dir, "--conf-dir", node.conf_dir, "--entry", node.entry,
-            "--socket", node.socket, "--http-port", self.port, "--daemonset", DAEMONSET,
-            "--api-server", api.url, "--token-file", token_file or api.token_file,
-            "--ca-file", api.ca_file, "--netns-dir", "/run/netns", "--proc", "/proc",
-            "--log-level", "debug", *flags,
-        ]
+        given = {
+            "--node": NODE, "--plugin": node.image / "sluice-cni", "--bin-dir": node.bin_dir,
+            "--conf-dir": node.conf_dir, "--entry": node.entry, "--socket": node.socket,
+            "--http-port": self.port, "--daemonset": DAEMONSET, "--api-server": api.url,
+            "--token-file": api.token_file, "--ca-file": api.ca_file, "--netns-dir": "/run/netns",
+            "--proc": "/proc", "--log-level": "debug",
+        }
+        command = [AGENT, "run", *flags]
+        for flag, value in given.items():
+            if flag not in flags:
+                command += [flag, value]
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=self._log,
             stderr=subprocess.STDOUT, env={"PATH": os.environ["PATH"]},
@@ -141,6 +144,13 @@ class Agent:
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def wait(self):
+        """The exit status of an agent that ends by itself."""
+        try:
+            return self.process.wait(timeout=PATIENCE)
+        finally:
+            self.kill()
 
     def kill(self):
         self.process.kill()

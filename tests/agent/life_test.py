@@ -46,8 +46,8 @@ class StartTest(NodeCase):
         before = self.node.conflist.read_bytes()
         self.node.entry.write_text('{"ipv6": "perhaps"}')
         agent = Agent(self.node, self.api)
-        self.assertEqual(1, agent.process.wait(timeout=30))
-        self.assertIn('ipv6 "perhaps"', agent.log())
+        self.assertEqual(1, agent.wait())
+        self.assertIn('key "ipv6": "perhaps" is not', agent.log())
         self.assertEqual(before, self.node.conflist.read_bytes())
 
     def test_flags_that_mean_nothing_are_refused_by_name(self):
@@ -56,19 +56,21 @@ class StartTest(NodeCase):
                       ["--log-format", "xml"], ["--api-server", "http://127.0.0.1:1"]):
             with self.subTest(flags=flags):
                 agent = Agent(self.node, self.api, *flags)
-                status = agent.process.wait(timeout=30)
-                self.assertNotEqual(0, status)
-                self.assertIn(flags[0].lstrip("-").split("-")[0], agent.log())
+                self.assertNotEqual(0, agent.wait())
+                last = agent.log().splitlines()[-1]
+                self.assertIn(flags[0].lstrip("-").split("-")[0], last)
+                self.assertIn(flags[1], last)
                 self.assertIsNone(self.node.our_entry())
 
     def test_a_port_in_use_ends_it(self):
         agent = self.start()
         other = Agent(self.node, self.api, "--http-port", str(agent.port))
-        self.assertEqual(1, other.process.wait(timeout=30))
+        self.assertEqual(1, other.wait())
         self.assertIn(str(agent.port), other.log())
 
     def test_its_log_is_json_if_asked(self):
         agent = self.start("--log-format", "json")
+        wait_until(lambda: '"ready"' in agent.log(), "it says that it is ready")
         self.end(agent)
         lines = [json.loads(line) for line in agent.log().splitlines()]
         self.assertTrue(all({"time", "level", "component", "message"} <= set(line) for line in lines))
@@ -120,7 +122,7 @@ class EndTest(NodeCase):
     def test_sigint_ends_it_too(self):
         agent = self.start()
         agent.process.send_signal(signal.SIGINT)
-        self.assertEqual(0, agent.process.wait(timeout=30))
+        self.assertEqual(0, agent.wait())
 
     def test_a_killed_agent_starts_again(self):
         self.start().kill()
