@@ -13,12 +13,10 @@ import time
 import urllib.error
 import urllib.request
 
-from tests.protocol.runtime import ROOT
+from tests.agent.programs import AGENT, PLUGIN, SANITIZED
 
-AGENT = os.environ.get("SLUICE_AGENT") or str(ROOT / "out" / "sluice-agent")
-PLUGIN = str(ROOT / "out" / "sluice-cni")
-# A build with sanitizers starts and works about ten times slower, and shows no figures.
-SANITIZED = AGENT != str(ROOT / "out" / "sluice-agent")
+__all__ = ["AGENT", "SANITIZED", "Agent", "Node", "wait_until"]
+
 PATIENCE = 30
 NODE = "node-1"
 DAEMONSET = "sluice-system/sluice-agent"

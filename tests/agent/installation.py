@@ -12,8 +12,8 @@ import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PLUGIN = os.environ.get("SLUICE_CNI", str(ROOT / "out" / "sluice-cni"))
+from tests.agent.programs import AGENT, PLUGIN
+
 INSTALLED, FAILED, WAITING, BLOCKED = 0, 1, 3, 4
 OURS = "sluice-cni"
 ENTRY = {"log": "info", "agent": {"socket": "/run/sluice/agent.sock"}}
@@ -37,12 +37,6 @@ CALICO = """{
 """
 CILIUM = '{"cniVersion": "0.3.1", "name": "cilium", "plugins": [{"type": "cilium-cni"}]}\n'
 BRIDGE = '{"cniVersion":"0.4.0", "name":"bridge-net", "type":"bridge", "ipam":{"type":"host-local"}}\n'
-
-
-def agent_program():
-    released = ROOT / "out" / "sluice-agent"
-    built = ROOT / "build" / "dev" / "cmd" / "sluice-agent"
-    return os.environ.get("SLUICE_AGENT", str(released if released.exists() else built))
 
 
 def eventually(condition, what):
@@ -74,7 +68,7 @@ class Node:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def command(self, *flags):
-        return [agent_program(), "install", "--plugin", str(self.plugin), "--bin-dir", str(self.bin),
+        return [AGENT, "install", "--plugin", str(self.plugin), "--bin-dir", str(self.bin),
                 "--conf-dir", str(self.net), "--entry", str(self.entry), *flags]
 
     def install(self, *flags, wrapper=()):
@@ -84,7 +78,7 @@ class Node:
         return done.returncode, done.stdout + done.stderr
 
     def uninstall(self):
-        done = subprocess.run([agent_program(), "uninstall", "--conf-dir", str(self.net)],
+        done = subprocess.run([AGENT, "uninstall", "--conf-dir", str(self.net)],
                               capture_output=True, text=True, timeout=PATIENCE, check=False)
         return done.returncode, done.stdout + done.stderr
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs build/dev/tests/kube_driver (or $KUBE_DRIVER): the agent's side of the API server."""
+"""Runs kube_driver: the agent's side of the API server."""
 import json
 import os
-import pathlib
 import queue
 import subprocess
 import threading
@@ -10,12 +9,10 @@ import time
 import unittest
 
 from tests.agent.api_server import ApiServer
+from tests.agent.programs import SANITIZED, driver
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("KUBE_DRIVER", str(ROOT / "build" / "dev" / "tests" / "kube_driver"))
+PROGRAM = driver("kube_driver")
 NODE = "node-1"
-# A sanitizer's own memory is not what is measured.
-SANITIZED = os.path.exists(PROGRAM) and b"__asan_init" in pathlib.Path(PROGRAM).read_bytes()
 
 
 class Driver:

@@ -11,10 +11,9 @@ import time
 import unittest
 
 from tests.agent.api_server import ApiServer, pod_object
+from tests.agent.programs import AGENT, COMMAND_LINE, driver
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, os.environ.get("SLUICE_BUILD", "build/dev"))
-DRIVER = os.path.join(BUILD, "tests", "lookup_driver")
+DRIVER = driver("lookup_driver")
 NOBODY = 65534
 TOO_LATE = "the API server did not answer in time"
 
@@ -362,8 +361,8 @@ class NodeTest(LookupCase):
                               env={})
 
     def programs(self) -> list[list[str]]:
-        return [[os.path.join(BUILD, "cmd", "sluice"), "node"],
-                [os.path.join(BUILD, "cmd", "sluice-agent"), "status"]]
+        return [[COMMAND_LINE, "node"],
+                [AGENT, "status"]]
 
     def test_a_table_and_json(self):
         for program in self.programs():

@@ -70,7 +70,7 @@ class RepairTest(NodeCase):
         pod = self.pod()
         self.start("--repair", "deletePods")
         wait_until(lambda: ("demo", pod.pod_name) not in self.api.pods, "it is deleted")
-        self.assertIn("DeleteBrokenPod", self.reasons(pod))
+        wait_until(lambda: "DeleteBrokenPod" in self.reasons(pod), "an event tells of it")
         self.assertEqual({}, pod.nat())
 
     def test_mode_label_labels(self):
@@ -78,7 +78,7 @@ class RepairTest(NodeCase):
         self.start("--repair", "label")
         wait_until(lambda: self.api.pods["demo", pod.pod_name]["metadata"]["labels"].get(
             "cni.istio.io/uninitialized") == "true", "it is labelled")
-        self.assertIn("LabelBrokenPod", self.reasons(pod))
+        wait_until(lambda: "LabelBrokenPod" in self.reasons(pod), "an event tells of it")
         self.assertEqual({}, pod.nat())
 
     def test_mode_report_only_tells(self):
