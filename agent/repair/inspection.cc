@@ -19,11 +19,12 @@ Finding read_rules(FoundNetns found, const PodRecord& pod, const RedirectConfig&
                .ipv6_on_loopback = found.netns->loopback_has_ipv6(),
                .live = found.netns->backend().read()};
   Judgement judgement = judge(config, view);
+  std::string backend = found.netns->backend().name();
   return {.condition = judgement.condition,
           .why = std::move(judgement.why),
           .netns = std::move(found.netns),
           .wanted = std::move(judgement.wanted),
-          .rules_read = true};
+          .backend = std::move(backend)};
 }
 
 // Not worth a search: only where the namespace is at hand.
@@ -36,7 +37,7 @@ Finding look_at_passed(const PodRecord& pod, std::string reason, PodNamespaces& 
     if (has_own_rules(found.netns->backend().read())) {
       finding.why += "; rules that redirect are there all the same and are left alone";
     }
-    finding.rules_read = true;
+    finding.backend = found.netns->backend().name();
   } catch (const Error&) {
     // What it has is of no consequence.
     return finding;

@@ -19,7 +19,7 @@ struct Finding {
   // The pod's namespace, and what is to be written there: where there is something to mend.
   std::unique_ptr<PodNamespace> netns = {};
   Interception wanted = {};
-  bool rules_read = false;
+  std::string backend = {};  // its name; empty where no rules were read
 };
 
 // Decides as the plugin does, finds the namespace (PodNamespaces::find), reads and judges. Changes

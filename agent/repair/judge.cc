@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 
 #include "cni/verbs.h"
 #include "rules/diff.h"
@@ -115,6 +116,27 @@ bool lacks_whole_family(const Interception& wanted, const Interception& live) {
   return lacking && whole;
 }
 
+bool captures_outbound(const RedirectConfig& config) {
+  return config.include_outbound_cidrs.all || !config.include_outbound_cidrs.list.empty() ||
+         !config.include_outbound_ports.empty();
+}
+
+bool captures_inbound(const RedirectConfig& config) {
+  return config.include_inbound_ports.all || !config.include_inbound_ports.list.empty();
+}
+
+// Without its last rule a chain is what a configuration that captures nothing writes. A pod that
+// should be captured is not left open because somebody might have asked for that.
+bool opens(const RedirectConfig& live, const RedirectConfig& wanted) {
+  return (captures_outbound(wanted) && !captures_outbound(live)) ||
+         (captures_inbound(wanted) && !captures_inbound(live));
+}
+
+bool is_whole(const Interception& live, const RedirectConfig& wanted, const PodNetwork& network) {
+  const std::optional<RedirectConfig> other = recognise(live, network);
+  return other && !opens(*other, wanted);
+}
+
 // At most `shown_bytes` of it, never half a character.
 std::string shorten(const std::string& text) {
   if (text.size() <= shown_bytes) return text;
@@ -159,7 +181,7 @@ Judgement judge(const RedirectConfig& config, const PodView& view) {
   if (!any_of_ours) {
     found.condition = PodCondition::missing;
     found.why = "no rule that redirects it is there";
-  } else if (!lacks_whole_family(found.wanted, view.live) && recognise(view.live)) {
+  } else if (!lacks_whole_family(found.wanted, view.live) && is_whole(view.live, config, network)) {
     found.condition = PodCondition::outdated;
   } else {
     found.condition = PodCondition::damaged;

@@ -35,8 +35,8 @@ struct Judgement {
 //    status.podIPs need not be that of the result that ADD decided from.
 //
 // A rule set is outdated, not damaged, if some configuration writes it as it is (recognition.h) --
-// unless it is the wanted one but for a whole family that is missing. Throws Error as diff() and
-// recognise() do.
+// unless it is the wanted one but for a whole family that is missing, or captures nothing at all in
+// a direction that is to be captured. Throws Error as diff() and recognise() do.
 Judgement judge(const RedirectConfig& config, const PodView& view);
 
 // Whether `live` holds rules of ours, of any configuration.

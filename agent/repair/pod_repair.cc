@@ -99,9 +99,9 @@ void PodRepair::look(const PodRecord& pod, const std::string& told, PodEntry& en
 }
 
 void PodRepair::look_again(const PodRecord& pod, PodEntry& entry, Finding finding) {
-  if (finding.rules_read) {
+  if (!finding.backend.empty()) {
     entry.since = {};
-    entry.state.backend = "xtables";
+    entry.state.backend = finding.backend;
   }
   if (is_broken(finding.condition) && !is_confirmed(entry, finding)) return;
   settle(entry, finding);

@@ -29,7 +29,7 @@ struct PodState {
   std::string uid = {};
   PodCondition condition = PodCondition::waiting;
   std::string why = {};      // one line
-  std::string backend = {};  // "xtables" where rules were read
+  std::string backend = {};  // its name where rules were read
   bool repaired = false;     // by this agent, since it started
 };
 

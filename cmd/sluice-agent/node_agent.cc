@@ -214,13 +214,15 @@ std::string NodeAgent::status() const {
                            .version = cni::plugin_version(),
                            .ready = health_.ready(),
                            .parts = health_.parts(),
-                           .backend = "xtables",
                            .repair_mode = to_string(options_.repair.mode)};
   {
     const std::lock_guard lock(mutex_);
     status.conf_file = conf_file_;
   }
   if (reconciler_) status.pods = reconciler_->states();
+  for (const agent::PodState& pod : status.pods) {
+    if (!pod.backend.empty()) status.backend = pod.backend;
+  }
   return agent::print_status(status);
 }
 

@@ -230,6 +230,7 @@ class FakeNode {
   class LockedBackend : public Backend {
    public:
     LockedBackend(FakeNode& node, FakePod& pod) : node_(node), pod_(pod) {}
+    const char* name() const override { return pod_.backend.name(); }
     Notices apply(const Interception& wanted) override {
       const std::lock_guard lock(node_.mutex_);
       return pod_.backend.apply(wanted);

@@ -79,6 +79,23 @@ TEST_CASE("rules as the plugin writes them are intact", "[judge]") {
   }
 }
 
+TEST_CASE("rules that capture nothing in a direction that is wanted are damaged", "[judge]") {
+  PodView view = pod_with({v4});
+  view.live = written({}, {v4});
+  // What is left is what includeOutboundIPRanges "" writes.
+  nat_rules(view.live, Family::ipv4, "ISTIO_OUTPUT").pop_back();
+  CHECK(judge({}, view).condition == PodCondition::damaged);
+
+  RedirectConfig nothing_inbound;
+  nothing_inbound.include_inbound_ports = {.all = false};
+  view.live = written(nothing_inbound, {v4});
+  CHECK(judge({}, view).condition == PodCondition::damaged);
+  // Where that is asked for, all is well, and more than that is another configuration.
+  CHECK(judge(nothing_inbound, view).condition == PodCondition::intact);
+  view.live = written({}, {v4});
+  CHECK(judge(nothing_inbound, view).condition == PodCondition::outdated);
+}
+
 TEST_CASE("no rule of ours is missing rules, whatever else there is", "[judge]") {
   PodView view = pod_with({v4});
   Rule foreign;

@@ -73,7 +73,7 @@ TEST_CASE("a pod that started without rules is repaired at once", "[reconciler]"
   running.cache.put(injected("web", "10.0.0.1"));
   REQUIRE(eventually([&] { return running.state("web").repaired; }));
   CHECK(is_redirected(node, pod));
-  CHECK(running.state("web").backend == "xtables");
+  CHECK(running.state("web").backend == "fake");
   REQUIRE(eventually([&] { return running.actions.events("RepairedPod").size() == 1; }));
   const ActionLog::Event event = running.actions.events().front();
   CHECK(event.pod == "web");
