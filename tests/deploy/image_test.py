@@ -2,12 +2,18 @@
 """The images, built from the tree by the Dockerfile, as a node would get them. Root; some minutes."""
 
 import hashlib
+import json
 import os
 import pathlib
+import shutil
 import stat
 import subprocess
 import unittest
+import urllib.error
+import urllib.request
 
+from tests.agent.agent import PRIMARY, free_port, wait_until
+from tests.agent.api_server import ApiServer
 from tests.deploy.chart import ROOT
 from tests.deploy.image import Storage, run
 
@@ -54,6 +60,14 @@ def chroot(root, *argv, **options):
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
 
 
+def is_ready(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 class Agent(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -97,6 +111,34 @@ class Agent(unittest.TestCase):
             self.root, "/opt/sluice/sluice-cni", input='{"cniVersion":"1.0.0"}', env={"CNI_COMMAND": "VERSION"})
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertIn('"1.0.0"', done.stdout)
+
+    def test_the_agent_runs_from_it(self):
+        host = pathlib.Path(self.root, "host")
+        for directory in ("opt/cni/bin", "etc/cni/net.d", "run"):
+            (host / directory).mkdir(parents=True)
+        self.addCleanup(shutil.rmtree, host)
+        conflist = host / "etc/cni/net.d/10-podnet.conflist"
+        conflist.write_text(json.dumps(PRIMARY))
+        port = free_port()
+        with ApiServer() as api:
+            shutil.copy(api.token_file, host / "token")
+            shutil.copy(api.ca_file, host / "ca.crt")
+            command = [
+                "/usr/sbin/chroot", self.root, "/usr/local/bin/sluice-agent", "run", "--node", "node-1",
+                "--repair", "off", "--http-port", str(port), "--socket", "/host/run/agent.sock",
+                "--api-server", api.url, "--token-file", "/host/token", "--ca-file", "/host/ca.crt",
+            ]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
+                try:
+                    wait_until(lambda: is_ready(port) or agent.poll() is not None, "the agent is ready")
+                finally:
+                    agent.terminate()
+                    log = agent.communicate(timeout=60)[0]
+            self.assertEqual(0, agent.returncode, log)
+        types = [plugin["type"] for plugin in json.loads(conflist.read_text())["plugins"]]
+        self.assertEqual(["ptp", "sluice-cni"], types, log)
+        self.assertTrue(os.access(host / "opt/cni/bin/sluice-cni", os.X_OK))
+        self.assertIn("agent: ready", log)
 
     def test_the_agent_refuses_what_it_does_not_know(self):
         done = chroot(self.root, "/usr/local/bin/sluice-agent", "no-such-command")
