@@ -63,10 +63,15 @@ void PodRepair::count(const char* mode, const char* result) {
   if (hooks_.on_action) hooks_.on_action(mode, result);
 }
 
+void PodRepair::event(const PodRecord& pod, const char* type, const char* reason,
+                      const std::string& message) {
+  if (config_.events) queue_.event(pod, type, reason, message);
+}
+
 void PodRepair::event_once(const PodRecord& pod, PodEntry& entry, const char* type,
                            const char* reason, const std::string& message) {
   if (entry.told.insert(std::string(reason) + message).second) {
-    queue_.event(pod, type, reason, message);
+    event(pod, type, reason, message);
   }
 }
 
@@ -247,8 +252,8 @@ void PodRepair::written(const PodRecord& pod, PodEntry& entry, bool reconfigure,
   entry.state.condition = PodCondition::intact;
   entry.state.why = "repaired; they were " + found;
   count(reconfigure ? "reconfigure" : "repair", "success");
-  queue_.event(pod, normal, reconfigure ? "ReconfiguredPod" : "RepairedPod",
-               "its rules were written anew; they were " + found);
+  event(pod, normal, reconfigure ? "ReconfiguredPod" : "RepairedPod",
+        "its rules were written anew; they were " + found);
   say(cni::LogLevel::info, pod, "its rules were written anew; they were " + found);
   for (const std::string& notice : notices) say(cni::LogLevel::warn, pod, notice);
 }

@@ -63,6 +63,8 @@ class PodRepair {
   void follow_up(PodEntry& entry);
   bool is_confirmed(PodEntry& entry, const Finding& finding);
   void tell_drift(const PodRecord& pod, PodEntry& entry);
+  void event(const PodRecord& pod, const char* type, const char* reason,
+             const std::string& message);
   void event_once(const PodRecord& pod, PodEntry& entry, const char* type, const char* reason,
                   const std::string& message);
   void look_again(const PodRecord& pod, PodEntry& entry, Finding finding);

@@ -32,6 +32,7 @@ struct RepairConfig {
   bool reconfigure = false;
   std::uint32_t reconfigure_per_minute = 10;
   std::uint32_t interval_seconds = 300;  // of passes over all pods
+  bool events = true;                    // write Events on pods
   std::string label_key = "cni.istio.io/uninitialized";
   std::string label_value = "true";
   // The host's, of its initial PID namespace: 1/ns/net in it is the namespace never to be touched.

@@ -45,6 +45,8 @@ void add_repair_options(CLI::App& app, RunOptions& options) {
                  "at most so many of them")
       ->check(CLI::Range(1U, 100000U))
       ->envname("SLUICE_REPAIR_RECONFIGURE_PER_MINUTE");
+  app.add_flag("--no-events", options.no_events, "write no Events on pods")
+      ->envname("SLUICE_NO_EVENTS");
   app.add_option("--repair-interval", options.repair.interval_seconds,
                  "seconds between passes over all pods")
       ->check(CLI::Range(1U, 86400U))
@@ -101,6 +103,7 @@ void finish(RunOptions& options) {
   options.level = parse_level(options.log_level);
   options.format = parse_format(options.log_format);
   options.repair.mode = agent::parse_repair_mode(options.repair_mode);
+  options.repair.events = !options.no_events;
   refuse_bad_daemonset(options.daemonset);
   if (options.socket.empty() || options.socket.front() != '/') {
     throw Error("--socket " + quote(options.socket) + " is not an absolute path");

@@ -30,6 +30,7 @@ struct RunOptions {
   std::uint16_t http_port = 15014;  // 0: no HTTP
   std::string repair_mode = "repair";
   agent::RepairConfig repair;
+  bool no_events = false;
   std::vector<std::string> taints;
   std::string log_level = "info";
   std::string log_format = "text";

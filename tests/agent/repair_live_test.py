@@ -88,6 +88,13 @@ class RepairTest(NodeCase):
         self.assertEqual("missing", self.condition(agent, pod))
         self.assertEqual({}, pod.nat())
 
+    def test_it_writes_no_events_where_they_are_not_wanted(self):
+        pod = self.pod()
+        agent = self.start("--no-events")
+        wait_until(lambda: self.condition(agent, pod) == "intact" and pod.redirected(), "it is repaired")
+        self.assertEqual(0, agent.stop())
+        self.assertEqual(0, self.api.requests["post_event"])
+
     def test_pods_that_are_not_to_be_redirected_are_left_alone(self):
         plain = self.pod(injected=False)
         host = self.pod(host_network=True)
