@@ -36,9 +36,11 @@ PodRecord PodCache::add(PodRecord pod) {
   Listener listener;
   {
     const std::lock_guard lock(mutex_);
-    PodRecord& known = pods_[{pod.name_space, pod.name}];
-    if (known.uid == pod.uid) return known;
-    known = pod;
+    const auto known = pods_.find({pod.name_space, pod.name});
+    if (known != pods_.end() && known->second.uid == pod.uid) return known->second;
+    // Which of two pods of that name is the later one only the watch can tell.
+    if (known != pods_.end() || erased_.contains(pod.uid)) return pod;
+    pods_[{pod.name_space, pod.name}] = pod;
     listener = listener_;
   }
   if (listener) listener(pod);
@@ -50,6 +52,9 @@ void PodCache::erase(const std::string& name_space, const std::string& name,
   const std::lock_guard lock(mutex_);
   const auto found = pods_.find({name_space, name});
   if (found != pods_.end() && found->second.uid == uid) pods_.erase(found);
+  constexpr std::size_t most_erased = 1024;
+  if (erased_.size() >= most_erased) erased_.clear();
+  erased_.insert(uid);
 }
 
 std::optional<PodRecord> PodCache::find(const std::string& name_space,

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,8 +50,8 @@ class PodCache {
   // The outcome of a list: what is not in it is gone.
   void replace(std::vector<PodRecord> pods);
   void put(PodRecord pod);
-  // The same of a pod that was asked for beside the watch, unless a pod of this UID is there: what
-  // the watch has told of it meanwhile is newer. What is in the cache now.
+  // The same of a pod that was asked for beside the watch, unless a pod of that name is there or
+  // this one was erased: what the watch has told meanwhile is newer. What is known of it now.
   PodRecord add(PodRecord pod);
   // Takes the pod out unless another one has its name by now.
   void erase(const std::string& name_space, const std::string& name, const std::string& uid);
@@ -64,6 +65,7 @@ class PodCache {
 
   mutable std::mutex mutex_;
   std::map<Key, PodRecord> pods_;
+  std::set<std::string> erased_;  // UIDs, of late
   Listener listener_;
 };
 

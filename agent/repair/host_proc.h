@@ -38,8 +38,12 @@ class HostProc {
   // Whether the path of one of its cgroups has the pod's UID in it, as the kubelet names them:
   // with its dashes, or with underscores by the systemd driver. False for a process that is gone.
   bool is_in_cgroup_of(const std::string& pid, const std::string& pod_uid) const;
+  // Whether it is in the cgroup of any pod: "pod" and a UID (36 characters, or a static pod's 32).
+  bool is_in_pod_cgroup(const std::string& pid) const;
 
  private:
+  std::string cgroups_of(const std::string& pid) const;
+
   std::string root_;
 };
 

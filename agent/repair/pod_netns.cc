@@ -123,17 +123,31 @@ std::vector<NetnsId> PodNamespaces::holders(const Index& index, const PodRecord&
   return ids;
 }
 
+bool PodNamespaces::is_of(const NetnsId& id, const PodRecord& pod) const {
+  const auto seen = processes_.find(id);
+  if (seen == processes_.end()) return false;
+  const std::vector<std::string>& pids = seen->second.pids;
+  return std::any_of(pids.begin(), pids.end(), [&](const std::string& pid) {
+    return proc_.is_in_cgroup_of(pid, pod.uid) || proc_.is_in_cgroup_of(pid, pod.mirror_uid);
+  });
+}
+
+// A namespace without a process (yet) is nobody else's.
+bool PodNamespaces::is_of_another(const NetnsId& id, const PodRecord& pod, Clock::time_point now) {
+  if (is_due(processes_at_, now, processes_interval)) scan_processes(now);
+  if (is_of(id, pod)) return false;
+  const auto seen = processes_.find(id);
+  if (seen == processes_.end()) return false;
+  const std::vector<std::string>& pids = seen->second.pids;
+  return std::any_of(pids.begin(), pids.end(),
+                     [&](const std::string& pid) { return proc_.is_in_pod_cgroup(pid); });
+}
+
 void PodNamespaces::narrow(std::vector<NetnsId>& ids, const PodRecord& pod, Clock::time_point now) {
   if (is_due(processes_at_, now, processes_interval)) scan_processes(now);
   std::vector<NetnsId> kept;
   for (const NetnsId& id : ids) {
-    const auto seen = processes_.find(id);
-    if (seen == processes_.end()) continue;
-    const std::vector<std::string>& pids = seen->second.pids;
-    const bool in_cgroup = std::any_of(pids.begin(), pids.end(), [&](const std::string& pid) {
-      return proc_.is_in_cgroup_of(pid, pod.uid) || proc_.is_in_cgroup_of(pid, pod.mirror_uid);
-    });
-    if (in_cgroup) kept.push_back(id);
+    if (is_of(id, pod)) kept.push_back(id);
   }
   if (kept.size() == 1) ids = std::move(kept);
 }
@@ -144,6 +158,11 @@ bool PodNamespaces::find_in(const Index& index, const PodRecord& pod, Clock::tim
   std::vector<NetnsId> ids = holders(index, pod);
   if (ids.size() > 1) narrow(ids, pod, now);
   if (ids.empty()) return false;
+  if (ids.size() == 1 && is_of_another(ids.front(), pod, now)) {
+    found.why = "the network namespace that holds its address (" +
+                to_string(pod.addresses.front()) + ") is another pod's";
+    return false;
+  }
   if (ids.size() > 1) {
     found.why = std::to_string(ids.size()) + " network namespaces hold an address of it (" +
                 to_string(pod.addresses.front()) + ") and no process tells which is its own";

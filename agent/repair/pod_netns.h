@@ -43,8 +43,9 @@ class PodNamespaces {
   // those known, or if the last look was before `since`: files at most every 100 ms and processes
   // every 250 ms. The host's own namespace is never opened, ours never returned. Where several
   // namespaces hold the address, a process in the pod's cgroup decides: whoever can make a
-  // namespace can give it any address. While the host's own cannot be told no process leads
-  // anywhere.
+  // namespace can give it any address. One
+  // in which only processes of another pod are is never taken: addresses are used again. While the
+  // host's own cannot be told no process leads anywhere.
   FoundNetns find(const PodRecord& pod, const std::string& told, Clock::time_point since);
   // Whether the host's own namespace could be told at the last look.
   bool knows_host() const { return host_.has_value(); }
@@ -64,6 +65,8 @@ class PodNamespaces {
   void look_into(Seen& seen);
   std::vector<std::string> told_paths(const std::string& told) const;
   static std::vector<NetnsId> holders(const Index& index, const PodRecord& pod);
+  bool is_of(const NetnsId& id, const PodRecord& pod) const;
+  bool is_of_another(const NetnsId& id, const PodRecord& pod, Clock::time_point now);
   void narrow(std::vector<NetnsId>& ids, const PodRecord& pod, Clock::time_point now);
   bool find_in(const Index& index, const PodRecord& pod, Clock::time_point now, FoundNetns& found);
   bool open_of(const std::string& path, const PodRecord& pod, FoundNetns& found);

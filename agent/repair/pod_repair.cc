@@ -22,6 +22,8 @@ constexpr std::chrono::minutes fight_pause{1};
 // A namespace that is not found at once is nothing to tell of.
 constexpr std::size_t silent_failures = 4;
 
+constexpr std::size_t most_told = 64;
+
 constexpr const char* normal = "Normal";
 constexpr const char* warning = "Warning";
 
@@ -70,9 +72,14 @@ void PodRepair::event(const PodRecord& pod, const char* type, const char* reason
 
 void PodRepair::event_once(const PodRecord& pod, PodEntry& entry, const char* type,
                            const char* reason, const std::string& message) {
-  if (entry.told.insert(std::string(reason) + message).second) {
-    event(pod, type, reason, message);
-  }
+  // A tenant who keeps changing what is wrong fills neither memory nor etcd.
+  const Clock::time_point now = Clock::now();
+  const std::string told = std::string(reason) + message;
+  if (entry.told.contains(told) || entry.events.next(now) > now) return;
+  if (entry.told.size() >= most_told) entry.told.clear();
+  entry.told.insert(told);
+  entry.events.count(now);
+  event(pod, type, reason, message);
 }
 
 void PodRepair::tell_drift(const PodRecord& pod, PodEntry& entry) {
@@ -92,7 +99,11 @@ void PodRepair::look(const PodRecord& pod, const std::string& told, PodEntry& en
   entry.notified = never;
   if (!must && seen == entry.fingerprint && is_settled(entry.state.condition)) return;
   entry.due = never;
-  if (seen != entry.fingerprint) entry.retry.reset();
+  if (seen != entry.fingerprint) {
+    entry.retry.reset();
+    // What was found before it had these addresses is not its own.
+    entry.since = now;
+  }
   entry.fingerprint = seen;
   try {
     look_again(pod, entry, inspect(pod, plugin_, namespaces_, told, entry.since));

@@ -34,6 +34,7 @@ struct PodEntry {
   std::size_t suspicions = 0;
   std::string drift = {};           // what on_drift was told last; empty while all is well
   std::set<std::string> told = {};  // events that are not to be written again
+  WindowLimit events{10, std::chrono::minutes(10)};
   Pauses retry{std::chrono::milliseconds(200), std::chrono::seconds(30)};
 
   WindowLimit writes{3, std::chrono::minutes(1)};

@@ -31,6 +31,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t connections_limit = 64;
 constexpr auto connection_lifetime = std::chrono::seconds(5);
+// Who has just come has had no turn yet and makes room for nobody.
+constexpr auto eviction_age = std::chrono::seconds(1);
+constexpr int retry_ms = 100;
+constexpr std::size_t accepted_at_once = 16;
 
 struct Endpoint {
   IpAddress ip = {};
@@ -124,13 +128,14 @@ class HttpServer::Loop {
  private:
   void run();
   void accept_all();
-  void make_room();
+  bool make_room();
   void serve(Connection& connection, short events);
   void read_request(Connection& connection);
   void write_answer(Connection& connection);
   void wait_for_close(Connection& connection);
   HttpAnswer answer_to(const HttpRequest& request) const;
   int milliseconds_left() const;
+  bool is_full() const { return connections_.size() >= connections_limit; }
 
   const std::map<std::string, Handler> handlers_;
   kernel::Fd listener_;
@@ -141,6 +146,7 @@ class HttpServer::Loop {
 
 int HttpServer::Loop::milliseconds_left() const {
   if (connections_.empty()) return -1;
+  if (is_full()) return retry_ms;
   const auto left = connections_.front().end - Clock::now();
   return static_cast<int>(
       std::max(std::chrono::ceil<std::chrono::milliseconds>(left).count(), std::int64_t{0}));
@@ -149,7 +155,9 @@ int HttpServer::Loop::milliseconds_left() const {
 void HttpServer::Loop::run() {
   for (;;) {
     std::vector<pollfd> polled{{.fd = stop_.get(), .events = POLLIN, .revents = 0},
-                               {.fd = listener_.get(), .events = POLLIN, .revents = 0}};
+                               {.fd = is_full() ? -1 : listener_.get(),  // poll(2) skips -1
+                                .events = POLLIN,
+                                .revents = 0}};
     for (const Connection& connection : connections_) {
       const bool writing = connection.phase == Connection::Phase::writing;
       polled.push_back({.fd = connection.fd.get(),
@@ -164,12 +172,14 @@ void HttpServer::Loop::run() {
     std::erase_if(connections_, [](const Connection& connection) {
       return connection.phase == Connection::Phase::over;
     });
-    if (polled[1].revents != 0) accept_all();
+    if (polled[1].revents != 0 || is_full()) accept_all();
   }
 }
 
 void HttpServer::Loop::accept_all() {
-  for (;;) {
+  // A few, then those who are connected have their turn: what waits stays in the backlog.
+  for (std::size_t i = 0; i < accepted_at_once; ++i) {
+    if (connections_.size() == connections_limit && !make_room()) return;
     kernel::Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
       // Without a descriptor left poll(2) would return at once, again and again.
@@ -178,16 +188,19 @@ void HttpServer::Loop::accept_all() {
       }
       return;
     }
-    if (connections_.size() == connections_limit) make_room();
     connections_.push_back({.fd = std::move(fd), .end = Clock::now() + connection_lifetime});
   }
 }
 
-void HttpServer::Loop::make_room() {
-  const auto silent = std::find_if(
-      connections_.begin(), connections_.end(),
-      [](const Connection& connection) { return connection.phase == Connection::Phase::reading; });
-  connections_.erase(silent == connections_.end() ? connections_.begin() : silent);
+bool HttpServer::Loop::make_room() {
+  const auto newest = Clock::now() + connection_lifetime - eviction_age;
+  const auto silent =
+      std::find_if(connections_.begin(), connections_.end(), [&](const Connection& connection) {
+        return connection.phase != Connection::Phase::writing && connection.end <= newest;
+      });
+  if (silent == connections_.end()) return false;
+  connections_.erase(silent);
+  return true;
 }
 
 void HttpServer::Loop::serve(Connection& connection, short events) {

@@ -205,7 +205,8 @@ void NodeAgent::uninstall_if_deleted() {
   // Before our own entry goes, so that the loop does not put it back.
   stop_parts();
   const agent::UninstallStatus left = agent::uninstall(options_.install);
-  log_(LogLevel::info, "install",
+  const bool done = left.outcome == agent::UninstallOutcome::removed;
+  log_(done ? LogLevel::info : LogLevel::error, "install",
        "DaemonSet " + quote(options_.daemonset) + " is deleted: " + left.why);
 }
 

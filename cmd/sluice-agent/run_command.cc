@@ -15,6 +15,7 @@
 #include "cni/version.h"
 #include "rules/error.h"
 #include "rules/kernel/fd.h"
+#include "rules/kernel/xt/vet.h"
 
 namespace sluice::cmd {
 namespace {
@@ -43,6 +44,9 @@ kernel::Fd take_signals() {
 void run(RunOptions& options) {
   finish(options);
   keep_memory_small();
+  // Eight tables of a hostile pod at once fit well into the DaemonSet's 128 MiB.
+  constexpr unsigned entries = 32768;
+  kernel::xt::limit_entries(entries);
   const kernel::Fd signals = take_signals();
   LogSink sink(options.level, options.format);
   const agent::Log log = sink.log();

@@ -137,6 +137,31 @@ TEST_CASE_METHOD(Fixture, "of two with the address, the pod's cgroup decides", "
   }
 }
 
+// Addresses are used again, and a record of a pod that is gone may be left where the API is away.
+TEST_CASE_METHOD(Fixture, "a namespace with another pod's process is not taken", "[netns]") {
+  node.add("cni-a", "10.0.0.2");
+  node.enter("80", "netns/cni-a");
+  SECTION("another pod's, of a controller or static") {
+    const char* other = GENERATE("0::/kubepods/pod00000000-0000-4000-8000-000000000000/x",
+                                 "0::/../../kubepods-pod00000000_0000_4000_8000_000000000000.slice",
+                                 "0::/kubepods/pod0123456789abcdef0123456789abcdef/y");
+    node.folder().write("proc/80/cgroup", other);
+    const FoundNetns found = find(pod_at("10.0.0.2"));
+    CHECK_FALSE(found.netns);
+    CHECK_THAT(found.why, Contains("is another pod's"));
+  }
+  SECTION("one of its own is in it, too") {
+    node.enter("81", "netns/cni-a");
+    node.folder().write("proc/80/cgroup", "0::/kubepods/pod00000000-0000-4000-8000-000000000000/x");
+    node.folder().write("proc/81/cgroup", "0::/kubepods/pod" + uid + "/abc\n");
+    CHECK(find(pod_at("10.0.0.2")).netns);
+  }
+  SECTION("a process of no pod says nothing") {
+    node.folder().write("proc/80/cgroup", "0::/system.slice/podman-0123456789.service");
+    CHECK(find(pod_at("10.0.0.2")).netns);
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "a file of the runtime counts before a process", "[netns]") {
   // Whoever has a process can make a namespace and give it any address.
   node.add("cni-a", "10.0.0.2").links.at(1).name = "right";

@@ -10,6 +10,7 @@
 #include "rules/diff.h"
 #include "rules/error.h"
 #include "rules/kernel/xt/table.h"
+#include "rules/kernel/xt/vet.h"
 #include "tests/kernel/configs.h"
 #include "tests/kernel/raw_table.h"
 #include "tests/kernel/test_netns.h"
@@ -133,6 +134,18 @@ TEST_CASE("a table of too many rules is an error, not minutes of work") {
   for (int i = 0; i < 131'073; ++i) text += "-A MANY\n";
   netns.restore(Family::ipv4, text + "COMMIT\n");
   check_refused(netns, Family::ipv4, E2BIG);
+}
+
+TEST_CASE("a process may take less than that") {
+  TestNetns netns;
+  std::string text = "*filter\n:MANY - [0:0]\n";
+  for (int i = 0; i < 40; ++i) text += "-A MANY\n";
+  netns.restore(Family::ipv4, text + "COMMIT\n");
+  CHECK_NOTHROW(netns.backend().read());
+  xt::limit_entries(32);
+  check_refused(netns, Family::ipv4, E2BIG);
+  xt::limit_entries(131'072);
+  CHECK_NOTHROW(netns.backend().read());
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +25,10 @@
 namespace sluice::kernel::xt {
 namespace {
 
-constexpr unsigned entry_limit = 131072;
+// Of the whole process; see limit_entries().
+std::atomic<unsigned> entry_limit{131072};
+// What libiptc reads into memory in one piece. Our own rules take some 200 bytes each.
+constexpr std::size_t bytes_per_entry = 256;
 constexpr std::size_t hook_count = 5;  // NF_INET_NUMHOOKS
 // -NF_DROP - 1, -NF_ACCEPT - 1, -NF_QUEUE - 1, XT_RETURN (= -NF_REPEAT - 1).
 constexpr std::array<int, 4> verdicts{-1, -2, -4, -5};
@@ -183,7 +187,7 @@ bool remember_info(const void* value) {
   std::memcpy(&info, value, sizeof info);
   last_info.valid_hooks = info.valid_hooks;
   std::copy(std::begin(info.hook_entry), std::end(info.hook_entry), last_info.hook_entry.begin());
-  return info.num_entries <= entry_limit;
+  return info.num_entries <= entry_limit && info.size / bytes_per_entry <= entry_limit;
 }
 
 template <class GetEntries, class Entry>
@@ -208,6 +212,11 @@ bool vet(int level, int option, const void* value) {
 }
 
 }  // namespace
+
+void limit_entries(unsigned entries) {
+  entry_limit = entries;
+}
+
 }  // namespace sluice::kernel::xt
 
 extern "C" int sluice_vetted_getsockopt(int fd, int level, int option, void* value,
