@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 from tests.agent.programs import AGENT, PLUGIN
 
@@ -127,6 +128,38 @@ class Node:
             return OURS in self.types(name)
         except (OSError, ValueError, KeyError):
             return False
+
+
+class Installation(unittest.TestCase):
+    """One pass at a time on a node of its own."""
+
+    def setUp(self):
+        self.node = Node()
+        self.addCleanup(self.node.close)
+
+    def check(self, expected, *flags, says="", wrapper=()):
+        code, line = self.node.install(*flags, wrapper=wrapper)
+        self.assertEqual(code, expected, line)
+        self.assertIn(says, line)
+        self.assertEqual(line.count("\n"), 1, line)
+        self.assertFalse(self.node.temporary_files())
+        return line
+
+    def check_untouched(self, expected, *flags, says=""):
+        before = {name: (self.node.net / name).lstat() for name in self.node.names()}
+        line = self.check(expected, *flags, says=says)
+        after = {name: (self.node.net / name).lstat() for name in self.node.names()}
+        self.assertEqual(before.keys(), after.keys())
+        for name, status in before.items():
+            self.assertEqual((status.st_ino, status.st_mtime_ns, status.st_size),
+                             (after[name].st_ino, after[name].st_mtime_ns, after[name].st_size))
+        return line
+
+    def added(self, text):
+        """What an owner's list is with the entry behind its last plugin."""
+        document = json.loads(text)
+        document["plugins"].append({"type": OURS, **ENTRY})
+        return document
 
 
 def replace(path, text):
