@@ -34,7 +34,7 @@ std::size_t width_of(std::string_view text) {
 // On one line and at most `width` characters.
 std::string cell(std::string_view raw, std::size_t width) {
   // Each byte is a character or becomes several: what is behind this cannot be seen.
-  const std::string text = printable(raw.substr(0, width * 4 + 4));
+  std::string text = printable(raw.substr(0, width * 4 + 4));
   if (width_of(text) <= width) return text;
   std::size_t end = 0;
   for (std::size_t shown = 0; end < text.size(); ++end) {

@@ -73,8 +73,8 @@ struct LookupAnswer {
 // a sandbox 4096 bytes are kept. A report has as many of the first log lines as fit in 64 KiB: the
 // kernel wants the memory of a packet in one piece, and a report must not fail for the lack of it.
 // A Pod that is too large is answered as unknown.
-std::string print_lookup(const LookupMessage& message);
-std::string print_report(const ReportMessage& message);
+std::string print_lookup(const LookupMessage& lookup);
+std::string print_report(const ReportMessage& report);
 std::string print_status_request();
 std::string print_answer(const LookupAnswer& answer);
 

@@ -83,7 +83,7 @@ std::string text_of(const Json& value, SettingType type) {
 }
 
 std::string socket_of(const Json& value) {
-  const std::string path = text_of(value);
+  std::string path = text_of(value);
   if (path.empty() || path[0] != '/') throw Error(quote(path) + " is not an absolute path");
   if (path.size() > socket_path_limit) {
     throw Error(quote(path) + " is longer than " + std::to_string(socket_path_limit) + " bytes");

@@ -60,9 +60,9 @@ class PodRepair {
   void end_action(const ActionOutcome& outcome, PodEntry& entry);
 
  private:
-  void settle(PodEntry& entry, const Finding& finding);
-  void follow_up(PodEntry& entry);
-  bool is_confirmed(PodEntry& entry, const Finding& finding);
+  static void settle(PodEntry& entry, const Finding& finding);
+  static void follow_up(PodEntry& entry);
+  static bool is_confirmed(PodEntry& entry, const Finding& finding);
   void tell_drift(const PodRecord& pod, PodEntry& entry);
   void event(const PodRecord& pod, const char* type, const char* reason,
              const std::string& message);

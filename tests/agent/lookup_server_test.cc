@@ -79,6 +79,14 @@ class Served {
     const std::lock_guard lock(mutex_);
     return log_;
   }
+  // An answer is counted after it was sent: waits until there are `count`.
+  std::vector<std::string> sources(std::size_t count) const {
+    const auto end = Clock::now() + std::chrono::seconds(20);
+    while (sources().size() < count && Clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return sources();
+  }
   std::vector<std::string> sources() const {
     const std::lock_guard lock(mutex_);
     return sources_;
@@ -130,7 +138,7 @@ TEST_CASE("a pod in the cache is answered, by its UID, its mirror's or without o
     REQUIRE(answer.pod);
     CHECK((*answer.pod)["metadata"]["annotations"]["a"] == "b");
   }
-  CHECK(served.sources() == std::vector<std::string>{"cache", "cache", "cache"});
+  CHECK(served.sources(3) == std::vector<std::string>{"cache", "cache", "cache"});
   CHECK(served.sandboxes().back() == "/run/netns/web-0");
 }
 
@@ -174,7 +182,7 @@ TEST_CASE("where the API server cannot be asked the plugin is told so, and how")
   CHECK(Clock::now() - start < std::chrono::seconds(10));
   CHECK_FALSE(answer.pod);
   CHECK_THAT(answer.unknown, Catch::Contains("the API server cannot be asked"));
-  CHECK(served.sources() == std::vector<std::string>{"none"});
+  CHECK(served.sources(1) == std::vector<std::string>{"none"});
   // A StatefulSet's former pod is not the one that is asked for.
   CHECK_FALSE(peer.ask(question("web-0", "another")).pod);
 }
