@@ -22,14 +22,16 @@ void PodCache::replace(std::vector<PodRecord> pods) {
 
 void PodCache::put(PodRecord pod) {
   Listener listener;
+  PodRecord told;
   {
     const std::lock_guard lock(mutex_);
     PodRecord& known = pods_[{pod.name_space, pod.name}];
     if (known == pod) return;
-    known = pod;
+    known = std::move(pod);
+    told = known;
     listener = listener_;
   }
-  if (listener) listener(pod);
+  if (listener) listener(told);
 }
 
 PodRecord PodCache::add(PodRecord pod) {
