@@ -132,7 +132,7 @@ class HttpServer::Loop {
   void serve(Connection& connection, short events);
   void read_request(Connection& connection);
   void write_answer(Connection& connection);
-  void wait_for_close(Connection& connection);
+  static void wait_for_close(Connection& connection);
   HttpAnswer answer_to(const HttpRequest& request) const;
   int milliseconds_left() const;
   bool is_full() const { return connections_.size() >= connections_limit; }

@@ -58,7 +58,7 @@ class StartTest(NodeCase):
                 agent = Agent(self.node, self.api, *flags)
                 self.assertNotEqual(0, agent.wait())
                 last = agent.log().splitlines()[-1]
-                self.assertIn(flags[0].lstrip("-").split("-")[0], last)
+                self.assertIn(flags[0].lstrip("-").split("-")[0], last.lower())
                 self.assertIn(flags[1], last)
                 self.assertIsNone(self.node.our_entry())
 
