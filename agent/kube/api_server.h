@@ -42,9 +42,9 @@ class ApiServer {
   // Throws Error if the URL is not https to an address. Connects with the first request.
   explicit ApiServer(ApiConfig config);
   ApiServer(const ApiServer&) = delete;
-  ApiServer(ApiServer&&) noexcept;
+  ApiServer(ApiServer&& other) noexcept;
   ApiServer& operator=(const ApiServer&) = delete;
-  ApiServer& operator=(ApiServer&&) noexcept;
+  ApiServer& operator=(ApiServer&& other) noexcept;
   ~ApiServer();
 
   struct Request {

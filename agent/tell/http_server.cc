@@ -131,7 +131,7 @@ class HttpServer::Loop {
   bool make_room();
   void serve(Connection& connection, short events);
   void read_request(Connection& connection);
-  void write_answer(Connection& connection);
+  static void write_answer(Connection& connection);
   static void wait_for_close(Connection& connection);
   HttpAnswer answer_to(const HttpRequest& request) const;
   int milliseconds_left() const;
