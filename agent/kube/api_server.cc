@@ -51,8 +51,8 @@ std::string ApiConfig::url_of_environment() {
 
 ApiServer::ApiServer(ApiConfig config)
     : connection_(std::make_unique<Connection>(std::move(config))) {}
-ApiServer::ApiServer(ApiServer&&) noexcept = default;
-ApiServer& ApiServer::operator=(ApiServer&&) noexcept = default;
+ApiServer::ApiServer(ApiServer&& other) noexcept = default;
+ApiServer& ApiServer::operator=(ApiServer&& other) noexcept = default;
 ApiServer::~ApiServer() = default;
 
 ApiResponse ApiServer::send(const Request& request, milliseconds deadline) {
