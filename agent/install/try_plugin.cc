@@ -40,11 +40,11 @@ Pipe make_pipe() {
 // posix_spawn(3)'s two objects, which want to be destroyed.
 class SpawnSetup {
  public:
-  SpawnSetup(int input, int output) {
+  SpawnSetup(int input, int output, int error) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawn_file_actions_adddup2(&actions_, input, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
-    posix_spawn_file_actions_addopen(&actions_, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions_, error, STDERR_FILENO);
     posix_spawnattr_init(&attributes_);
     sigset_t none{};
     sigemptyset(&none);
@@ -145,8 +145,11 @@ std::string run(const std::string& path) {
     throw Error(errno, "write into a pipe");
   }
   input.writer = kernel::Fd();
+  // Opened here and not in the child, whose failure would be taken for the plugin's.
+  const kernel::Fd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  if (!null) throw Error(errno, "open /dev/null");
   pid_t pid = 0;
-  const SpawnSetup setup(input.reader.get(), output.writer.get());
+  const SpawnSetup setup(input.reader.get(), output.writer.get(), null.get());
   int errnum = setup.spawn(path, pid);
   // Another thread's child may have the descriptor it was written with until it execs.
   while (errnum == ETXTBSY && Clock::now() < deadline) {

@@ -113,6 +113,11 @@ class Agent(unittest.TestCase):
         self.assertIn('"1.0.0"', done.stdout)
 
     def test_the_agent_runs_from_it(self):
+        # The one device that it needs, which every runtime provides; to be written into only.
+        device = pathlib.Path(self.root, "dev")
+        device.mkdir()
+        self.addCleanup(shutil.rmtree, device)
+        (device / "null").touch()
         host = pathlib.Path(self.root, "host")
         for directory in ("opt/cni/bin", "etc/cni/net.d", "run"):
             (host / directory).mkdir(parents=True)
