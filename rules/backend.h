@@ -41,6 +41,17 @@ struct Interception {
   bool operator==(const Interception&) const = default;
 };
 
+// The `backend` setting: which of the kernel's interfaces the rules go through.
+enum class BackendChoice : std::uint8_t { automatic, xtables, nftables };
+
+struct BackendSettings {
+  BackendChoice choice = BackendChoice::automatic;
+  // nf_tables' table; nft::is_table_name().
+  std::string nft_table = "sluice";
+
+  bool operator==(const BackendSettings&) const = default;
+};
+
 // Things worth a log line that are no failure, one sentence each.
 using Notices = std::vector<std::string>;
 
@@ -54,8 +65,11 @@ class Backend {
   Backend& operator=(Backend&&) = delete;
   virtual ~Backend() = default;
 
-  // As in the network configuration: "xtables".
+  // The interface that was chosen for the namespace, as in the network configuration: "xtables",
+  // "nftables".
   virtual const char* name() const = 0;
+  // Why that one, as the end of a sentence: "the kernel offers it".
+  virtual std::string reason() const = 0;
 
   // Makes what is ours in the namespace equal `wanted`, reads it back and compares. Foreign rules
   // and their counters stay as they are; what is as wanted already is not written again. Throws
@@ -98,7 +112,9 @@ class PodNamespace {
   virtual std::optional<Link> link(const std::string& name) = 0;
   // Whether lo can have IPv6 addresses.
   virtual bool loopback_has_ipv6() = 0;
-  virtual Backend& backend() = 0;
+  // The choice is made by the first call, whose settings count. Creates no table. Throws Error:
+  // ENOTSUP naming the kernel's modules if there is no usable one.
+  virtual Backend& backend(const BackendSettings& settings) = 0;
 };
 
 // Why a path is no network namespace; `reason` follows the path in a sentence.

@@ -241,6 +241,14 @@ using Target = std::variant<Accept, Drop, Return, Jump, Redirect, RejectWithTcpR
                             RejectWithPortUnreachable, SetMark, SaveMark, RestoreMark, Tproxy,
                             CtZone, Nflog, Opaque>;
 
+// Which setting or part of the policy a rule comes from, for people: "excludeOutboundPorts". A
+// literal. Two rules are equal whatever it says.
+struct Origin {
+  std::string_view text = {};
+
+  friend constexpr bool operator==(const Origin& /*a*/, const Origin& /*b*/) { return true; }
+};
+
 // One rule. Members stand in the order in which iptables-save prints them.
 struct Rule {
   std::optional<AddressMatch> source = std::nullopt;
@@ -250,6 +258,7 @@ struct Rule {
   std::optional<Protocol> protocol = std::nullopt;
   std::vector<Match> matches = {};
   Target target = Return{};
+  Origin origin = {};
 
   bool operator==(const Rule&) const = default;
 };

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Rules through nf_tables netlink (NETLINK_NETFILTER, linux/netfilter/nf_tables.h). One table of
+// family inet is ours; all of it is replaced by one batch, which the kernel takes whole or not at
+// all.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "rules/kernel/rule_tables.h"
+
+namespace sluice::kernel::nft {
+
+// Whether the calling thread's namespace has nf_tables. Creates nothing.
+bool is_offered();
+
+// The rules in the inet table `table_name`. Ours too is every other inet table that has a chain
+// with one of our names (chains.h): whoever removes need not know what the table was called. write()
+// leaves one table. Throws nothing.
+// write() throws Error: ENOTSUP naming what the kernel lacks (nat in an inet table: Linux 5.2),
+// EAGAIN if another writer won every time, EPERM where another program owns the table.
+std::unique_ptr<RuleTables> make_tables(const std::string& table_name);
+
+}  // namespace sluice::kernel::nft
