@@ -17,6 +17,8 @@ TRAFFIC = "traffic.sidecar.istio.io/"
 MODE = "sidecar.istio.io/interceptionMode"
 CNI_VERSION = "1.0.0"
 PLUGIN_SECONDS = 10
+# The one that all tests use, "xtables" or "nftables"; nothing: the program's own choice.
+BACKEND = os.environ.get("SLUICE_BACKEND")
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,14 @@ def stdin(pod: Pod, annotations: dict, config: Optional[dict] = None,
         "capabilities": {ANNOTATIONS_KEY: True},
         "prevResult": pod.prev_result(cni_version),
         "runtimeConfig": {ANNOTATIONS_KEY: {**seen, **annotations}},
+        **({"backend": BACKEND} if BACKEND else {}),
         **(config or {}),
     }
+
+
+def backend_flags() -> list[str]:
+    """The same for the command line."""
+    return ["--backend", BACKEND] if BACKEND else []
 
 
 def _json_object(text: str) -> Optional[dict]:

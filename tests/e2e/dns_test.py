@@ -5,7 +5,7 @@ import itertools
 import subprocess
 from typing import Sequence
 
-from tests.e2e.cni import cli_path
+from tests.e2e.cni import backend_flags, cli_path
 from tests.e2e.pod import V4, Family, endpoint
 from tests.e2e.rows import row
 from tests.e2e.scenario import (ISTIO, LAYOUTS, MODES, REDIRECT, SLUICE, TPROXY, Scenario,
@@ -122,7 +122,8 @@ class DnsTest(ScenarioCase):
         pod = self.pod()
         before = self.sluice("read", pod)
         done = subprocess.run(
-            [cli_path(), "apply", "--netns", pod.netns, "--dns-capture", "resolvers"], text=True,
+            [cli_path(), "apply", "--netns", pod.netns, *backend_flags(), "--dns-capture",
+             "resolvers"], text=True,
             capture_output=True, timeout=20, check=False)
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertIn("resolvers", done.stderr)

@@ -9,7 +9,7 @@ import unittest
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Sequence, Union
 
-from tests.e2e.cni import cli_path
+from tests.e2e.cni import backend_flags, cli_path
 from tests.e2e.live import LivePod
 from tests.e2e.pod import BOTH, V4, V6, Family
 from tests.e2e.rows import Row
@@ -78,7 +78,7 @@ class ScenarioCase(unittest.TestCase):
 
     def sluice(self, command: str, pod: LivePod, *arguments: str) -> str:
         done = subprocess.run(
-            [cli_path(), command, "--netns", pod.netns, *arguments], text=True,
+            [cli_path(), command, "--netns", pod.netns, *backend_flags(), *arguments], text=True,
             capture_output=True, timeout=COMMAND_SECONDS, check=False)
         self.assertEqual(0, done.returncode,
                          f"sluice {command} {shlex.join(arguments)}: {done.stderr}")
