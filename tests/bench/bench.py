@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Measures one ADD from exec to exit against iptables-restore and an empty program.
+"""Measures one ADD from exec to exit, through each backend, against the vendor's tools and an empty
+program.
 
-All three run in turn, each in a fresh namespace, so that the ratios hold although the machine's
+All of them run in turn, each in a fresh namespace, so that the ratios hold although the machine's
 speed drifts. Nothing here passes or fails.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = int(os.environ.get("RUNS", "100"))
+BACKENDS = ("xtables", "nftables")
 EMPTY = "int main() { return 0; }\n"
 
 
@@ -22,9 +24,10 @@ def compile_static(source, program):
     subprocess.run(["g++", "-O2", "-std=c++20", "-static", "-s", "-o", program, source], check=True)
 
 
-def stdin_document():
+def stdin_document(backend):
     """What containerd sends for the default pod of a dual-stack mesh: rules for both families."""
     return {
+        "backend": backend,
         "cniVersion": "1.0.0", "name": "podnet", "type": "sluice-cni",
         "capabilities": {"io.kubernetes.cri.pod-annotations": True},
         "prevResult": {
@@ -48,24 +51,28 @@ class Bench:
         compile_static(ROOT / "tests/bench/measure.cc", self.measure)
         Path(f"{work}/empty.cc").write_text(EMPTY)
         compile_static(f"{work}/empty.cc", self.empty)
-        self.stdin = f"{work}/stdin.json"
-        Path(self.stdin).write_text(json.dumps(stdin_document()))
+        for backend in BACKENDS:
+            Path(f"{work}/{backend}.json").write_text(json.dumps(stdin_document(backend)))
         for family in ("ipv4", "ipv6"):
-            rules = subprocess.run([ROOT / "out/sluice", "rules", "--family", family, "--format",
-                                    "restore"], check=True, capture_output=True).stdout
-            Path(f"{work}/{family}.rules").write_bytes(rules)
+            self.save_rules(f"{family}.rules", "--family", family, "--format", "restore")
+        self.save_rules("both.nft", "--format", "nft")
 
-    def run(self, *command, env=None):
+    def save_rules(self, name, *arguments):
+        rules = subprocess.run([ROOT / "out/sluice", "rules", *arguments], check=True,
+                               capture_output=True).stdout
+        Path(f"{self.work}/{name}").write_bytes(rules)
+
+    def run(self, *command, env=None, stdin="/dev/null"):
         """Microseconds and KiB of one run."""
-        result = subprocess.run([self.measure, self.stdin, *map(str, command)], check=True,
+        result = subprocess.run([self.measure, stdin, *map(str, command)], check=True,
                                 capture_output=True, env=env or {"PATH": os.environ["PATH"]})
         time, memory, status = map(int, result.stdout.split())
         if status != 0:
             sys.exit(f"bench: {command[0]} failed with status {status}")
         return time / 1000, memory
 
-    def add(self, netns):
-        return self.run(ROOT / "out/sluice-cni", env={
+    def add(self, netns, backend):
+        return self.run(ROOT / "out/sluice-cni", stdin=f"{self.work}/{backend}.json", env={
             "CNI_COMMAND": "ADD", "CNI_CONTAINERID": netns, "CNI_IFNAME": "eth0",
             "CNI_NETNS": f"/run/netns/{netns}", "CNI_PATH": "/opt/cni/bin",
             "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=demo;K8S_POD_NAME=web-0"})
@@ -79,6 +86,9 @@ class Bench:
                                     f"{self.work}/{family}.rules")
             total, peak = total + time, max(peak, memory)
         return total, peak
+
+    def nft(self, netns):
+        return self.run("nsenter", f"--net=/run/netns/{netns}", "nft", "-f", f"{self.work}/both.nft")
 
 
 def in_fresh_netns(name, action):
@@ -107,22 +117,25 @@ def main():
     prefix = f"sluice-bench-{os.getpid()}"
     with tempfile.TemporaryDirectory() as work:
         bench = Bench(work)
-        add, restore, empty = [], [], []
+        rows = {
+            "sluice-cni ADD, backend xtables": lambda netns: bench.add(netns, "xtables"),
+            "sluice-cni ADD, backend nftables": lambda netns: bench.add(netns, "nftables"),
+            "nsenter + iptables-legacy-restore, both families": bench.restore,
+            "nsenter + nft -f, both families": bench.nft,
+            "empty static C++ program": lambda netns: bench.run(bench.empty),
+        }
+        runs = {title: [] for title in rows}
         for turn in range(-2, RUNS):
-            results = (in_fresh_netns(f"{prefix}-a", bench.add),
-                       in_fresh_netns(f"{prefix}-r", bench.restore),
-                       bench.run(bench.empty))
-            if turn < 0:  # warm-up
-                continue
-            for runs, result in zip((add, restore, empty), results):
-                runs.append(result)
-    scale = statistics.median(time for time, _ in add)
+            for number, (title, measure) in enumerate(rows.items()):
+                result = in_fresh_netns(f"{prefix}-{number}", measure)
+                if turn >= 0:  # else warm-up
+                    runs[title].append(result)
+    scale = statistics.median(time for time, _ in next(iter(runs.values())))
     print(f"ADD of the default pod, IPv4 and IPv6, {RUNS} fresh namespaces each, exec to exit")
-    print("| | median us | p90 us | p99 us | peak KiB | / sluice-cni |")
+    print("| | median us | p90 us | p99 us | peak KiB | / xtables |")
     print("|---|---|---|---|---|---|")
-    print(row("sluice-cni ADD", add, scale))
-    print(row("nsenter + iptables-legacy-restore, both families", restore, scale))
-    print(row("empty static C++ program", empty, scale))
+    for title, results in runs.items():
+        print(row(title, results, scale))
     print(f"sluice-cni: {os.path.getsize(ROOT / 'out/sluice-cni')} bytes, stripped, static")
 
 
