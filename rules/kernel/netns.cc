@@ -22,12 +22,23 @@ namespace sluice::kernel {
 namespace {
 
 constexpr const char* own_netns_path = "/proc/thread-self/ns/net";
+constexpr const char* own_userns_path = "/proc/thread-self/ns/user";
 constexpr long lock_poll_ns = 5'000'000;
 
 // errno values of open(2) that say what the path is, not what went wrong here.
 bool says_not_a_file(int errnum) {
   return errnum == ELOOP || errnum == ENAMETOOLONG || errnum == ENOTDIR || errnum == ENXIO ||
          errnum == ENODEV || errnum == EISDIR || errnum == EINVAL;
+}
+
+// Whether two files of nsfs are the same namespace.
+bool is_same(const Fd& a, const Fd& b) {
+  struct stat of_a {};
+  struct stat of_b {};
+  if (fstat(a.get(), &of_a) != 0 || fstat(b.get(), &of_b) != 0) {
+    throw Error(errno, "stat a namespace");
+  }
+  return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
 }
 
 class InNetns {
@@ -69,12 +80,19 @@ std::variant<Netns, NotNetns> Netns::open(const std::string& path) {
 }
 
 bool Netns::is_own() const {
-  struct stat ours {};
-  struct stat theirs {};
-  if (fstat(home_.get(), &ours) != 0 || fstat(fd_.get(), &theirs) != 0) {
-    throw Error(errno, "stat a network namespace");
+  return is_same(home_, fd_);
+}
+
+Netns::Owner Netns::owner() const {
+  Owner owner{.is_own = false, .fd = Fd(ioctl(fd_.get(), NS_GET_USERNS))};
+  if (!owner.fd) {
+    if (errno == EPERM) return owner;
+    throw Error(errno, "ask for the owner of the network namespace");
   }
-  return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+  const Fd ours(::open(own_userns_path, O_RDONLY | O_CLOEXEC));
+  if (!ours) throw Error(errno, std::string("open ") + own_userns_path);
+  owner.is_own = is_same(owner.fd, ours);
+  return owner;
 }
 
 void Netns::run(const std::function<void()>& action) const {

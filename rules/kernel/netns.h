@@ -25,6 +25,16 @@ class Netns {
   // Whether this is the namespace the calling thread is in. Throws Error if that cannot be told.
   bool is_own() const;
 
+  // The user namespace that owns it (NS_GET_USERNS, Linux 4.9). Throws Error.
+  struct Owner {
+    bool is_own = true;  // the one that the calling thread is in
+    Fd fd;               // none: an ancestor of ours or one that we may not know
+  };
+  Owner owner() const;
+
+  // For setns(2).
+  int fd() const { return fd_.get(); }
+
   // Runs `action` inside the namespace and comes back, by exception too. Needs CAP_SYS_ADMIN unless
   // the namespace is our own.
   // Throws Error if the namespace cannot be entered. Aborts the process if it cannot come back:

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <numeric>
@@ -18,6 +19,8 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "rules/parse_backend.h"
 
 namespace sluice::kernel {
 namespace {
@@ -36,13 +39,20 @@ void on_thread(const std::function<void()>& action) {
   if (failure) std::rethrow_exception(failure);
 }
 
+Choice choice_of_tests() {
+  const char* name = std::getenv("SLUICE_BACKEND");
+  const BackendChoice asked = name == nullptr ? BackendChoice::xtables : parse_backend_choice(name);
+  return {.backend = asked, .reason = "the test asks for it"};
+}
+
 void check(bool done, const char* doing) {
   if (!done) throw std::system_error(errno, std::generic_category(), doing);
 }
 
 }  // namespace
 
-TestNetns::TestNetns(Fd fd) : fd_(std::move(fd)), netns_(open(fd_)), backend_(netns_) {}
+TestNetns::TestNetns(Fd fd)
+    : fd_(std::move(fd)), netns_(open(fd_)), backend_(netns_, choice_of_tests(), "sluice") {}
 
 Fd TestNetns::create() {
   Fd fd;

@@ -10,7 +10,7 @@
 
 #include "rules/kernel/fd.h"
 #include "rules/kernel/netns.h"
-#include "rules/kernel/xtables.h"
+#include "rules/kernel/pod_backend.h"
 #include "rules/rule.h"
 #include "tests/kernel/child.h"
 
@@ -19,6 +19,8 @@ namespace sluice::kernel {
 class TestNetns {
  public:
   TestNetns() : TestNetns(create()) {}
+  // One that is there already.
+  explicit TestNetns(Fd fd);
   TestNetns(const TestNetns&) = delete;
   TestNetns(TestNetns&&) = delete;
   TestNetns& operator=(const TestNetns&) = delete;
@@ -29,7 +31,9 @@ class TestNetns {
   // Good for Netns::open in this process.
   std::string path() const { return path_of(fd_); }
   const Netns& netns() const { return netns_; }
-  Xtables& backend() { return backend_; }
+  // Through x_tables; through nf_tables if SLUICE_BACKEND=nftables is in the environment. Looks at
+  // no table before it is used.
+  PodBackend& backend() { return backend_; }
 
   // Runs `action` in the namespace on a thread of its own. Assertions may be made in it.
   void inside(const std::function<void()>& action) const;
@@ -61,14 +65,13 @@ class TestNetns {
   void send_packets(std::uint16_t port, int count = 1) const;
 
  private:
-  explicit TestNetns(Fd fd);
   static Fd create();
   static std::string path_of(const Fd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
   static Netns open(const Fd& fd);
 
   Fd fd_;
   Netns netns_;
-  Xtables backend_;
+  PodBackend backend_;
 };
 
 // "iptables-legacy" or "ip6tables-legacy" with `suffix` behind it.

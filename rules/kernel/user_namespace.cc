@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/kernel/user_namespace.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "rules/error.h"
+
+namespace sluice::kernel {
+namespace {
+
+constexpr unsigned longest_life_s = 10;
+constexpr std::size_t most_notices = 64;
+constexpr std::size_t longest_sentence = 1000;
+constexpr std::size_t answer_limit = 128 * 1024;
+constexpr std::string_view answer_end = "end\n";
+constexpr std::string_view last_line = "\nend\n";
+
+// An answer is lines: the errno of the failure, 0 for none, then the notices or the sentence, then
+// "end", so that a child that dies on the way is told from one that has nothing to say.
+std::string line_of(std::string sentence) {
+  if (sentence.size() > longest_sentence) sentence = sentence.substr(0, longest_sentence) + "...";
+  std::replace(sentence.begin(), sentence.end(), '\n', ' ');
+  return sentence + "\n";
+}
+
+std::string answer_of(const std::function<Notices()>& action) {
+  try {
+    Notices notices = action();
+    notices.resize(std::min(notices.size(), most_notices));
+    std::string text = "0\n";
+    for (std::string& notice : notices) text += line_of(std::move(notice));
+    return text + std::string(answer_end);
+  } catch (const Error& error) {
+    const int errnum = error.code().default_error_condition().value();
+    return std::to_string(errnum) + "\n" + line_of(error.what()) + std::string(answer_end);
+  } catch (const std::exception& failure) {
+    return std::to_string(EIO) + "\n" + line_of(failure.what()) + std::string(answer_end);
+  }
+}
+
+void write_answer(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t size = write(fd, text.data(), text.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) _exit(EXIT_FAILURE);
+    text.remove_prefix(static_cast<std::size_t>(size));
+  }
+}
+
+void enter(const Fd& user_namespace, int netns) {
+  if (setns(user_namespace.get(), CLONE_NEWUSER) != 0) {
+    throw Error(errno, "enter the pod's user namespace");
+  }
+  if (setns(netns, CLONE_NEWNET) != 0) throw Error(errno, "enter the network namespace");
+}
+
+[[noreturn]] void be_child(const Fd& user_namespace, int netns, int answer,
+                           const std::function<Notices()>& action) {
+  // The parent's signals are none of the child's.
+  std::signal(SIGALRM, SIG_DFL);
+  sigset_t none{};
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  alarm(longest_life_s);
+  // In there the pod's root may be as mighty as we are: the memory we have copies of is not for it.
+  prctl(PR_SET_DUMPABLE, 0);
+  write_answer(answer, answer_of([&] {
+                 enter(user_namespace, netns);
+                 return action();
+               }));
+  _exit(EXIT_SUCCESS);
+}
+
+std::string read_answer(const Fd& fd) {
+  std::string text;
+  std::array<char, 4096> chunk{};
+  while (text.size() < answer_limit) {
+    const ssize_t size = read(fd.get(), chunk.data(), chunk.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) break;
+    text.append(chunk.data(), static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
+// How the child ended, as the end of a sentence.
+std::string wait_for(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0) {
+    // Children of a parent that ignores SIGCHLD leave no status.
+    if (errno != EINTR) return "ended";
+  }
+  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+  return "ended with status " + std::to_string(WEXITSTATUS(status));
+}
+
+// Takes the first line off; nothing is left of a text without one.
+std::string take_line(std::string_view& text) {
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  std::string line(text.substr(0, end));
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return line;
+}
+
+Notices read_notices(std::string_view text, const std::string& how_it_ended) {
+  const bool whole = text.ends_with(last_line);
+  const std::string first = take_line(text);
+  int errnum = -1;
+  const auto [end, failure] = std::from_chars(first.data(), first.data() + first.size(), errnum);
+  const bool is_number = failure == std::errc() && end == first.data() + first.size();
+  if (!is_number || errnum < 0 || !whole) {
+    throw Error(std::make_error_code(std::errc::io_error),
+                "the child that works in the pod's user namespace " + how_it_ended);
+  }
+  text.remove_suffix(answer_end.size());
+  if (errnum != 0) throw Error(std::error_code(errnum, std::generic_category()), take_line(text));
+  Notices notices;
+  while (!text.empty()) notices.push_back(take_line(text));
+  return notices;
+}
+
+}  // namespace
+
+Notices in_user_namespace(const Fd& user_namespace, int netns,
+                          const std::function<Notices()>& action) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw Error(errno, "make a pipe");
+  const Fd from_child(ends[0]);
+  Fd to_parent(ends[1]);
+  const pid_t pid = fork();
+  if (pid < 0) throw Error(errno, "start a child for the pod's user namespace");
+  if (pid == 0) be_child(user_namespace, netns, to_parent.get(), action);
+  to_parent = Fd();
+  const std::string answer = read_answer(from_child);
+  return read_notices(answer, wait_for(pid));
+}
+
+}  // namespace sluice::kernel
