@@ -2,14 +2,13 @@
 // One Interception on its way into the calling thread's network namespace.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <vector>
 
 #include "rules/backend.h"
 #include "rules/ip.h"
 #include "rules/kernel/route.h"
-#include "rules/rule.h"
+#include "rules/kernel/rule_tables.h"
 
 namespace sluice::kernel {
 
@@ -17,10 +16,14 @@ namespace sluice::kernel {
 std::vector<Cidr> owned_addresses();
 
 // Applies it and remembers what was there before. Order of writes: the addresses and the routes
-// that the rules rely on, then IPv4's rules, then IPv6's, in each family the tables from raw to
-// filter, last the routes and addresses that are no longer wanted.
+// that the rules rely on, the rules of the chosen interface, then the other one is emptied of what
+// is ours (whoever changes interfaces is never without rules), last the routes and addresses that
+// are no longer wanted.
 class Application {
  public:
+  // Both fresh; they must outlive it.
+  Application(RuleTables& chosen, RuleTables& other) : chosen_(chosen), other_(other) {}
+
   // Throws Error as Backend::apply, without putting anything back.
   void apply(const Interception& wanted);
 
@@ -31,19 +34,15 @@ class Application {
   Notices take_notices();
 
  private:
-  struct Done {
-    Family family = Family::ipv4;
-    TableRules previous;
-  };
-
-  void look_around(const Interception& wanted);
+  void look_around(const Interception& wanted, bool both);
+  bool look_for_marks(RuleTables& tables);
   void add_address(const Cidr& cidr);
   void add_route(const TproxyRoute& route, bool optional);
-  void apply_family(const Interception& wanted, Family family);
-  void replace_table(Family family, const TableRules& wanted);
+  void write(RuleTables& tables, const Interception& wanted);
 
-  std::array<std::vector<Table>, 2> existing_;  // tables, by family
-  std::vector<Done> done_;
+  RuleTables& chosen_;
+  RuleTables& other_;
+  std::vector<RuleTables*> written_;
   std::vector<Cidr> added_;
   // Absent where there is no reason to look at policy routing.
   std::optional<RouteChanges> routes_;

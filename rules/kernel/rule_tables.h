@@ -10,7 +10,7 @@
 
 namespace sluice::kernel {
 
-// Of the namespace in which the calling thread is; one object serves one of them.
+// Of the namespace in which the calling thread is; one object serves one of them, and one write().
 class RuleTables {
  public:
   RuleTables() = default;
@@ -26,6 +26,9 @@ class RuleTables {
   // Both families' rules, IPv4 first, creating no table. Of x_tables all that is there, of
   // nf_tables our own table. Empty where the kernel does not have the interface. Throws Error.
   virtual std::vector<Ruleset> read() = 0;
+
+  // Of read() only the table mangle, for those who look for its marks. Throws Error.
+  virtual std::vector<Ruleset> read_mangle();
 
   // Whether there is anything of ours (ownership.h), creating no table. Throws Error.
   virtual bool holds_ours() = 0;

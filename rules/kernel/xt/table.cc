@@ -131,8 +131,8 @@ class LibiptcTable : public XtTable {
     const std::string name = table_name(Api::family, table_);
     if (errnum == EINVAL) {
       throw Error(errnum, "commit " + name +
-                              " (an owner match cannot be written from outside of a "
-                              "pod that has a user namespace of its own)");
+                              " (an owner match takes only UIDs and GIDs that the pod's user "
+                              "namespace maps, and only from within it)");
     }
     if (errnum != ENOENT && errnum != EOPNOTSUPP) throw Error(errnum, "commit " + name);
     throw unsupported(

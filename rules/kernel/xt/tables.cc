@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/kernel/xt/tables.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "rules/error.h"
+#include "rules/kernel/xt/replace.h"
+#include "rules/kernel/xt/table.h"
+#include "rules/ownership.h"
+
+namespace sluice::kernel::xt {
+namespace {
+
+bool contains(const std::vector<Table>& tables, Table table) {
+  return std::find(tables.begin(), tables.end(), table) != tables.end();
+}
+
+void append(Notices& all, Notices more) {
+  std::move(more.begin(), more.end(), std::back_inserter(all));
+}
+
+Ruleset read_family(Family family, const std::vector<Table>& tables) {
+  Ruleset ruleset{.family = family};
+  for (const Table table : tables) {
+    ruleset.tables.push_back(XtTable::open(family, table)->read());
+  }
+  return ruleset;
+}
+
+}  // namespace
+
+std::vector<Ruleset> Tables::read() {
+  std::vector<Ruleset> all;
+  for (const Family family : families) {
+    all.push_back(read_family(family, existing_tables(family)));
+  }
+  return all;
+}
+
+std::vector<Ruleset> Tables::read_mangle() {
+  std::vector<Ruleset> all;
+  for (const Family family : families) {
+    const bool exists = contains(existing(family), Table::mangle);
+    all.push_back(read_family(family, exists ? std::vector{Table::mangle} : std::vector<Table>{}));
+  }
+  return all;
+}
+
+bool Tables::holds_ours() {
+  return std::any_of(families.begin(), families.end(), [](Family family) {
+    const std::vector<Table> tables = existing_tables(family);
+    return std::any_of(tables.begin(), tables.end(), [&](Table table) {
+      return !owned(read_family(family, {table})).tables.empty();
+    });
+  });
+}
+
+Notices Tables::write(const Interception& wanted) {
+  Notices notices;
+  for (const Family family : families) append(notices, write_family(wanted, family));
+  return notices;
+}
+
+Notices Tables::roll_back() {
+  Notices failures;
+  for (; !done_.empty(); done_.pop_back()) {
+    const Done& done = done_.back();
+    try {
+      replace_owned(done.family, done.previous, [](const TableRules& /*previous*/) {});
+    } catch (const std::exception& failure) {
+      failures.push_back(std::string("could not put back ") + to_string(done.family) + " table " +
+                         to_string(done.previous.table) + ": " + failure.what());
+    }
+  }
+  return failures;
+}
+
+const std::vector<Table>& Tables::existing(Family family) {
+  std::optional<std::vector<Table>>& known = existing_.at(static_cast<std::size_t>(family));
+  if (!known) known = existing_tables(family);
+  return *known;
+}
+
+Notices Tables::write_family(const Interception& wanted, Family family) {
+  const auto asked = std::find_if(wanted.rulesets.begin(), wanted.rulesets.end(),
+                                  [&](const Ruleset& r) { return r.family == family; });
+  const Ruleset ruleset = asked == wanted.rulesets.end() ? Ruleset{.family = family} : *asked;
+  Notices notices;
+  for (const Table table : all_tables) {
+    const TableRules* rules = find_table(ruleset, table);
+    if (rules == nullptr && !contains(existing(family), table)) continue;
+    const bool optional = family == Family::ipv6 && !wanted.ipv6_required;
+    try {
+      append(notices,
+             replace_table(family, rules == nullptr ? TableRules{.table = table} : *rules));
+    } catch (const Error& error) {
+      if (!optional || error.code() != std::errc::not_supported) throw;
+      notices.push_back(std::string("IPv6 is left out: ") + error.what());
+    }
+  }
+  return notices;
+}
+
+Notices Tables::replace_table(Family family, const TableRules& wanted) {
+  return replace_owned(family, wanted, [&](TableRules previous) {
+    done_.push_back({.family = family, .previous = std::move(previous)});
+  });
+}
+
+}  // namespace sluice::kernel::xt
