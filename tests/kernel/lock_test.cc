@@ -14,7 +14,6 @@
 
 #include "rules/diff.h"
 #include "rules/kernel/netns.h"
-#include "rules/kernel/xtables.h"
 #include "tests/kernel/configs.h"
 #include "tests/kernel/test_netns.h"
 

@@ -24,7 +24,7 @@
 #include <variant>
 
 #include "rules/error.h"
-#include "rules/kernel/xtables.h"
+#include "rules/kernel/pod_namespace.h"
 #include "tests/kernel/test_netns.h"
 
 namespace sluice::kernel {
@@ -184,7 +184,7 @@ TEST_CASE("a namespace whose path and processes are gone still works") {
   holder.reset();
   check_absent(path);
   const std::string own = own_netns();
-  Xtables backend(netns);
+  PodBackend backend(netns, {.backend = BackendChoice::xtables}, "sluice");
   CHECK(backend.read().rulesets.size() == 2);
   CHECK(backend
             .apply({.rulesets = {{.family = Family::ipv4,
@@ -208,7 +208,7 @@ TEST_CASE("a pod's namespace is opened with its backend") {
   CHECK(pod.loopback_has_ipv6());
   netns.set_sysctl("net/ipv6/conf/lo/disable_ipv6", "1");
   CHECK_FALSE(pod.loopback_has_ipv6());
-  CHECK(pod.backend().read().loopback_addresses.empty());
+  CHECK(pod.backend({}).read().loopback_addresses.empty());
   opened = open_pod_namespace("/dev/null");
   REQUIRE(std::holds_alternative<NotNetns>(opened));
   CHECK(std::get<NotNetns>(opened).reason == "is not a network namespace");

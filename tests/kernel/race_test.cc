@@ -155,7 +155,7 @@ TEST_CASE("several that apply at once take turns") {
   const auto work = [&](const Interception& wanted, const Companion::Line& line) {
     // An open file of its own, as another process has it: the lock is between open files.
     const auto own = std::get<Netns>(Netns::open(netns.path()));
-    Xtables backend(own);
+    PodBackend backend(own, {.backend = BackendChoice::xtables}, "sluice");
     line.ready();
     for (int i = 0; i < 40; ++i) {
       if (!backend.apply(wanted).empty()) throw std::runtime_error("went on without the lock");

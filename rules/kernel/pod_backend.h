@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A pod's network namespace through the interface that was chosen for it.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "rules/backend.h"
+#include "rules/kernel/choice.h"
+#include "rules/kernel/netns.h"
+
+namespace sluice::kernel {
+
+// Makes the choice in the namespace. Throws Error as choose().
+Choice choose_in(const Netns& netns, const BackendSettings& settings);
+
+// Writes through the chosen interface and takes out what is ours in the other one; Application has
+// the order. Where x_tables is to be written and the pod has a user namespace of its own, a child
+// writes from within (user_namespace.h).
+class PodBackend : public Backend {
+ public:
+  // `netns` must outlive the backend; `nft_table` as in BackendSettings.
+  PodBackend(const Netns& netns, Choice choice, std::string nft_table)
+      : netns_(netns), choice_(std::move(choice)), nft_table_(std::move(nft_table)) {}
+
+  const char* name() const override;
+  std::string reason() const override { return choice_.reason; }
+  Notices apply(const Interception& wanted) override;
+  Notices remove() override;
+  // Rules of ours that the other interface holds too, which a change that was broken off left,
+  // stand behind those of the chosen one in the chains of the same names.
+  Interception read() override;
+
+ private:
+  Notices apply_here(const Interception& wanted) const;
+  bool writes_xtables() const;
+
+  const Netns& netns_;
+  Choice choice_;
+  std::string nft_table_;
+};
+
+}  // namespace sluice::kernel

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A pod's network namespace by its path.
+#pragma once
+
+#include <string>
+
+#include "rules/backend.h"
+
+namespace sluice::kernel {
+
+// Opens the network namespace at `path`. Its backend is chosen by choice.h. Throws Error if the
+// path cannot be judged.
+OpenedNamespace open_pod_namespace(const std::string& path);
+
+}  // namespace sluice::kernel
