@@ -8,13 +8,15 @@
 namespace sluice::cni {
 namespace {
 
-void redirect(const Call& call, const Json& previous, const RedirectConfig& config,
-              Outcome& outcome) {
+// Returns through what, for the log.
+std::string redirect(const Call& call, const Json& previous, const RedirectConfig& config,
+                     Outcome& outcome) {
   const std::unique_ptr<PodNamespace> pod = open_namespace(call);
-  outcome.report.backend = pod->backend().name();
+  Backend& backend = pod->backend(call.config.backend);
+  outcome.report.backend = backend.name();
   // The backend finds out by itself whether lo takes the address, and says so if it does not.
   const Wanted wanted = wanted_in(*pod, call, previous, config, true);
-  for (const std::string& notice : pod->backend().apply(wanted.interception)) {
+  for (const std::string& notice : backend.apply(wanted.interception)) {
     log(outcome, LogLevel::warn, subject(call) + ": " + notice);
   }
   if (!wanted.address_known && config.ipv6 == Ipv6Policy::automatic && !config.dual_stack) {
@@ -26,6 +28,7 @@ void redirect(const Call& call, const Json& previous, const RedirectConfig& conf
         subject(call) + ": traffic of address " + to_string(address) +
             " is not redirected: the pod's first address is IPv4 and the mesh is not dual stack");
   }
+  return std::string("; through ") + backend.name() + ": " + backend.reason();
 }
 
 }  // namespace
@@ -37,10 +40,11 @@ void add(const Call& call, Outcome& outcome) {
   if (!pod.unknown.empty()) log(outcome, LogLevel::warn, pod.unknown);
   const Decision& decision = *pod.decision;
   outcome.report.reason = to_string(decision.why);
-  if (decision.redirect) redirect(call, previous, decision.config, outcome);
+  const std::string through =
+      decision.redirect ? redirect(call, previous, decision.config, outcome) : std::string();
   log(outcome, LogLevel::info,
       subject(call) + (decision.redirect ? " is redirected: " : " is not redirected: ") +
-          decision.reason);
+          decision.reason + through);
   outcome.report.outcome = decision.redirect ? "redirected" : "passed";
   outcome.out = to_line(previous) + "\n";
 }

@@ -68,11 +68,12 @@ void check(const Call& call, Outcome& outcome) {
     return;
   }
   const std::unique_ptr<PodNamespace> opened = open_namespace(call);
-  outcome.report.backend = opened->backend().name();
-  if (!pod.decision) return check_whole(opened->backend().read());
+  Backend& backend = opened->backend(call.config.backend);
+  outcome.report.backend = backend.name();
+  if (!pod.decision) return check_whole(backend.read());
   const Wanted wanted =
       wanted_in(*opened, call, previous, pod.decision->config, opened->loopback_has_ipv6());
-  const Interception live = opened->backend().read();
+  const Interception live = backend.read();
   const std::vector<Difference> differences = diff(wanted.interception, live);
   if (differences.empty()) return;
   if (!pod.unknown.empty()) return check_whole(live);

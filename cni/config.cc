@@ -11,6 +11,7 @@
 #include "rules/consistency.h"
 #include "rules/error.h"
 #include "rules/parse.h"
+#include "rules/parse_backend.h"
 
 namespace sluice::cni {
 namespace {
@@ -24,7 +25,7 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 6> log_levels{
      {"debug", LogLevel::debug}}};
 
 // Keys that are not ours but stand in the same object.
-constexpr std::array<std::string_view, 34> foreign_keys{
+constexpr std::array<std::string_view, 35> foreign_keys{
     "cniVersion", "name", "type", "args", "ipMasq", "ipam", "dns", "capabilities", "runtimeConfig",
     "prevResult", "cni.dev/valid-attachments", "cni.dev/attachments", "kubernetes",
     // istio-cni's own configuration, taken over as it is
@@ -32,8 +33,8 @@ constexpr std::array<std::string_view, 34> foreign_keys{
     "native_nftables", "enable_ambient_detection_retry", "log_level", "kubeconfig",
     // ours, read below
     "namespaces", "excludeNamespaces", "exclude_namespaces", "redirect", "onMissingAnnotations",
-    "logLevel", "plugin_log_level", "backend", "disableCheck", "agentSocket", "agentAbsent",
-    "agentTimeoutMs", "agentDaemonSet"};
+    "logLevel", "plugin_log_level", "backend", "nftTable", "disableCheck", "agentSocket",
+    "agentAbsent", "agentTimeoutMs", "agentDaemonSet"};
 
 // A short form of any value for a message.
 std::string shown(const Json& value) {
@@ -155,7 +156,12 @@ class Reader {
     read_key("onMissingAnnotations", [&](const Json& value) {
       config_.pass_missing_annotations = is_second(value, "fail", "pass");
     });
-    read_key("backend", [&](const Json& value) { is_second(value, "auto", "xtables"); });
+    read_key("backend", [&](const Json& value) {
+      config_.backend.choice = parse_backend_choice(text_of(value));
+    });
+    read_key("nftTable", [&](const Json& value) {
+      config_.backend.nft_table = parse_nft_table(text_of(value));
+    });
   }
 
   void read_agent() {

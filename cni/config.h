@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cni/json.h"
+#include "rules/backend.h"
 #include "rules/redirect.h"
 
 namespace sluice::cni {
@@ -41,6 +42,8 @@ struct PluginConfig {
   bool redirect_all = false;
   // A Kubernetes pod whose annotations the runtime did not forward: pass it or refuse it.
   bool pass_missing_annotations = false;
+  // Through which of the kernel's interfaces rules are written.
+  BackendSettings backend = {};
   LogLevel log_level = LogLevel::info;
 
   // The node agent's socket (cni/agent_message.h); empty: there is no agent.

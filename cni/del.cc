@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <exception>
+#include <system_error>
 
 #include "cni/verbs.h"
 #include "rules/error.h"
 
 namespace sluice::cni {
 namespace {
+
+// Either one takes out what is ours in both interfaces: what the configuration says now does not
+// tell what was written. A kernel that offers neither has nothing to take out.
+Backend* backend_of(PodNamespace& pod, const Call& call) {
+  BackendSettings settings = call.config.backend;
+  settings.choice = BackendChoice::automatic;
+  try {
+    return &pod.backend(settings);
+  } catch (const Error& error) {
+    if (error.code() != std::errc::not_supported) throw;
+    return nullptr;
+  }
+}
 
 void remove_from(PodNamespace& pod, const Call& call, Outcome& outcome) {
   // The host's namespace has no rules of ours, whatever a stale path says.
@@ -21,8 +35,10 @@ void remove_from(PodNamespace& pod, const Call& call, Outcome& outcome) {
             ": its rules stay");
     return;
   }
-  outcome.report.backend = pod.backend().name();
-  for (const std::string& notice : pod.backend().remove()) {
+  Backend* backend = backend_of(pod, call);
+  if (backend == nullptr) return;
+  outcome.report.backend = backend->name();
+  for (const std::string& notice : backend->remove()) {
     log(outcome, LogLevel::warn, subject(call) + ": " + notice);
   }
 }

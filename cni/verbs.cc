@@ -16,12 +16,12 @@ namespace {
 
 // Rules belong to the namespace: what the ADD of another network decided for IPv6 must not be
 // undone by the ADD of a second one whose first address happens to be IPv4.
-bool another_network_redirects_ipv6(PodNamespace& pod, const std::string& ifname) {
-  for (const Ruleset& ruleset : pod.backend().read().rulesets) {
+bool another_network_redirects_ipv6(PodNamespace& pod, const Call& call) {
+  for (const Ruleset& ruleset : pod.backend(call.config.backend).read().rulesets) {
     if (ruleset.family != Family::ipv6) continue;
     const Ruleset ours = owned(ruleset);
     if (find_table(ours, Table::nat) == nullptr) return false;
-    return is_connected_otherwise(pod.links(), ifname);
+    return is_connected_otherwise(pod.links(), call.environment.ifname);
   }
   return false;
 }
@@ -74,7 +74,7 @@ Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
   }
   RedirectConfig effective = config;
   if (ipv6_action(config, network) != FamilyAction::redirect &&
-      another_network_redirects_ipv6(pod, ifname)) {
+      another_network_redirects_ipv6(pod, call)) {
     effective.dual_stack = true;
   }
   return {.interception = interception(effective, network),

@@ -53,6 +53,7 @@ class FakeBackend : public Backend {
   Notices notices;
 
   const char* name() const override { return "fake"; }
+  std::string reason() const override { return "it is made up"; }
 
   Notices apply(const Interception& wanted) override {
     calls_.enter("apply");
@@ -181,6 +182,10 @@ struct FakePod {
   CallLog calls;
   FakeBackend backend{calls};
   bool own = false;
+  // With which the backend was asked for, each time.
+  std::vector<BackendSettings> settings = {};
+  // A kernel that has no backend.
+  std::optional<Error> no_backend = std::nullopt;
   std::vector<Link> links{
       {.name = "lo", .up = true, .loopback = true, .addresses = {parse_address("127.0.0.1")}},
       {.name = "eth0", .up = true, .addresses = {parse_address("10.244.0.5")}}};
@@ -209,7 +214,11 @@ class FakeNamespace : public PodNamespace {
     pod_.calls.enter("loopback_has_ipv6");
     return pod_.backend.loopback_has_ipv6;
   }
-  Backend& backend() override { return pod_.backend; }
+  Backend& backend(const BackendSettings& settings) override {
+    pod_.settings.push_back(settings);
+    if (pod_.no_backend) throw Error(*pod_.no_backend);
+    return pod_.backend;
+  }
 
  private:
   FakePod& pod_;

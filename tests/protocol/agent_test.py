@@ -278,7 +278,8 @@ class Reports(AgentCase):
         self.assertRegex(report["pluginVersion"], r"^\d+\.\d+\.\d+$")
         self.assertGreater(report["microseconds"], 0)
         self.assertLess(report["microseconds"], outcome.seconds * 1e6)
-        self.assertEqual(report["log"][-1]["text"], 'pod "demo/web-0" is redirected: it is injected')
+        self.assertEqual(report["log"][-1]["text"], 'pod "demo/web-0" is redirected: it is injected; '
+                         "through xtables: the kernel offers it")
         lines = [f"sluice-cni: {line['level']}: {line['text']}" for line in report["log"]]
         self.assertEqual(lines, outcome.stderr.splitlines())
 

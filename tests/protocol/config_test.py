@@ -22,7 +22,8 @@ WORDS = {
     "dnsCapture": ("", "true", True, 5),
     "dropInvalid": ("true", 1),
     "log": ("true", 0),
-    "backend": ("ebpf", "", "XTABLES", 5),
+    "backend": ("ebpf", "", "XTABLES", "nft", 5),
+    "nftTable": ("", "1mesh", "a b", "a;b", "a\n", 32 * "x", 5),
     "layout": ("istio-1.7", "", 5),
     "redirect": ("none", "", True),
     "onMissingAnnotations": ("ignore", "", False),
@@ -59,6 +60,7 @@ ALWAYS = DEFAULT.exclude_inbound
 GOOD = (
     ({"backend": "auto", "layout": "istio", "redirect": "injected", "logLevel": "debug"}, {}),
     ({"backend": "xtables", "plugin_log_level": "info", "dualStack": False, "ipv6": "auto"}, {}),
+    ({"nftTable": "mesh_1.a-b"}, {}),
     ({"excludeNamespaces": [], "namespaces": {}, "onMissingAnnotations": "fail"}, {}),
     ({"proxyPort": 1, "inboundCapturePort": 65535}, {"outbound_port": 1, "inbound_port": 65535}),
     ({"proxyPort": 16001.0, "inboundTunnelPort": 1.6e4}, {"outbound_port": 16001, "tunnel_port": 16000}),

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <exception>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -32,8 +33,28 @@ TEST_CASE("add: an injected pod is redirected and the previous result printed", 
   CHECK(plugin.opened == Texts{"/run/netns/pod"});
   CHECK(diff(wanted_for({}, {"10.244.0.5"}), plugin.pod.backend.read()).empty());
   CHECK(logged(outcome, LogLevel::info) ==
-        Texts{"pod \"demo/web-0\" is redirected: it is injected"});
+        Texts{"pod \"demo/web-0\" is redirected: it is injected; through fake: it is made up"});
   CHECK(logged(outcome, LogLevel::warn).empty());
+}
+
+TEST_CASE("add: the backend is asked for as configured", "[add]") {
+  PluginRun plugin;
+  plugin.network["backend"] = "nftables";
+  plugin.network["nftTable"] = "mesh";
+  CHECK(plugin("ADD").exit_status == 0);
+  const BackendSettings asked{.choice = BackendChoice::nftables, .nft_table = "mesh"};
+  REQUIRE_FALSE(plugin.pod.settings.empty());
+  for (const BackendSettings& settings : plugin.pod.settings) CHECK(settings == asked);
+}
+
+TEST_CASE("add: a kernel that offers no backend is an error of its own", "[add]") {
+  PluginRun plugin;
+  plugin.pod.no_backend = Error(std::make_error_code(std::errc::not_supported),
+                                "the kernel offers neither x_tables nor nf_tables");
+  const Outcome outcome = plugin("ADD");
+  CHECK(code_in(outcome) == Code::kernel_unsupported);
+  CHECK_THAT(outcome.out, Contains("the kernel offers neither"));
+  CHECK_FALSE(plugin.is_redirected());
 }
 
 TEST_CASE("add: what only a pod of ours is refused for", "[add]") {

@@ -78,8 +78,29 @@ TEST_CASE("config: switches", "[config]") {
   CHECK_FALSE(read(R"({"redirect": "injected"})").redirect_all);
   CHECK(read(R"({"onMissingAnnotations": "pass"})").pass_missing_annotations);
   CHECK_FALSE(read(R"({"onMissingAnnotations": "fail"})").pass_missing_annotations);
-  read(R"({"backend": "auto"})");
-  read(R"({"backend": "xtables"})");
+}
+
+TEST_CASE("config: the backend", "[config]") {
+  CHECK(read("{}").backend == BackendSettings{});
+  CHECK(read(R"({"backend": "auto"})").backend.choice == BackendChoice::automatic);
+  CHECK(read(R"({"backend": "xtables"})").backend.choice == BackendChoice::xtables);
+  const PluginConfig config = read(R"({"backend": "nftables", "nftTable": "mesh_1.a-b"})");
+  CHECK(config.backend ==
+        BackendSettings{.choice = BackendChoice::nftables, .nft_table = "mesh_1.a-b"});
+  CHECK(config.unknown_keys.empty());
+  CHECK(read(Json{{"nftTable", std::string(31, 'x')}}.dump()).backend.nft_table.size() == 31);
+}
+
+TEST_CASE("config: what is wrong with the backend", "[config]") {
+  for (const Json& name : {Json(""), Json(5), Json(), Json("1mesh"), Json("a b"), Json("a;b"),
+                           Json("a\n"), Json("\xc3\xa4"), Json(std::string("a\0b", 3)),
+                           Json(std::string(32, 'x'))}) {
+    const PluginConfig config = read_plugin_config({{"nftTable", name}});
+    CAPTURE(to_line(name));
+    CHECK(config.backend.nft_table == "sluice");
+    REQUIRE(config.problems.size() == 1);
+    CHECK_THAT(config.problems.front(), StartsWith("key \"nftTable\": "));
+  }
 }
 
 TEST_CASE("config: the agent", "[config]") {
@@ -218,7 +239,7 @@ TEST_CASE("config: what is wrong is one sentence for each key, naming key and va
       {R"({"excludeInboundCidrs": "*"})", R"(key "excludeInboundCidrs": "*" has no meaning here)"},
       {R"({"redirect": "some"})", R"(key "redirect": "some" is not injected or all)"},
       {R"({"onMissingAnnotations": 5})", R"(key "onMissingAnnotations": "5" is not a string)"},
-      {R"({"backend": "nft"})", R"(key "backend": "nft" is not auto or xtables)"},
+      {R"({"backend": "nft"})", R"(key "backend": "nft" is not auto, xtables or nftables)"},
       {R"({"excludeNamespaces": "a"})",
        R"(key "excludeNamespaces": "a" is not an array of strings)"},
       {R"({"excludeNamespaces": [5]})", R"(key "excludeNamespaces": "5" is not a string)"},
@@ -280,7 +301,7 @@ TEST_CASE("config: whatever the values are, reading does not throw", "[config]")
     Json network = Json::object();
     for (const Setting& setting : settings()) network[setting.key] = value;
     for (const char* key : {"namespaces", "excludeNamespaces", "exclude_namespaces", "redirect",
-                            "onMissingAnnotations", "logLevel", "plugin_log_level", "backend",
+                            "onMissingAnnotations", "logLevel", "plugin_log_level", "backend", "nftTable",
                             "agentSocket", "agentAbsent", "agentTimeoutMs", "agentDaemonSet"}) {
       network[key] = value;
     }

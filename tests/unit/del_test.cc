@@ -4,6 +4,7 @@
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "tests/unit/plugin_run.h"
@@ -72,6 +73,29 @@ TEST_CASE("del: neither configuration nor annotations need be those of ADD", "[d
   }
   check_success(plugin("DEL"));
   CHECK_FALSE(plugin.is_redirected());
+}
+
+// Both interfaces are emptied whatever the choice: it must not fail for what was pinned meanwhile.
+TEST_CASE("del: no backend is insisted on", "[del]") {
+  AddedPod plugin;
+  plugin.network["backend"] = "nftables";
+  plugin.network["nftTable"] = "mesh";
+  plugin.pod.settings.clear();
+  check_success(plugin("DEL"));
+  CHECK_FALSE(plugin.is_redirected());
+  CHECK(plugin.pod.settings == std::vector{BackendSettings{.nft_table = "mesh"}});
+}
+
+TEST_CASE("del: a kernel that offers no backend holds nothing of ours", "[del]") {
+  PluginRun plugin;
+  const auto fails_with = [&](std::errc code) {
+    plugin.pod.no_backend = Error(std::make_error_code(code), "choose");
+    const Outcome outcome = plugin("DEL");
+    check_success(outcome);
+    return logged(outcome, LogLevel::warn).size();
+  };
+  CHECK(fails_with(std::errc::not_supported) == 0);
+  CHECK(fails_with(std::errc::operation_not_permitted) == 1);
 }
 
 TEST_CASE("del: the interface may be gone already", "[del]") {

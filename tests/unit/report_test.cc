@@ -44,7 +44,8 @@ TEST_CASE("report: a redirected pod", "[report]") {
   CHECK(report.plugin_version == plugin_version());
   REQUIRE(report.log.size() == 1);
   CHECK(report.log[0].level == "info");
-  CHECK(report.log[0].text == "pod \"demo/web-0\" is redirected: it is injected");
+  CHECK(report.log[0].text ==
+        "pod \"demo/web-0\" is redirected: it is injected; through fake: it is made up");
 }
 
 TEST_CASE("report: a passed pod", "[report]") {
