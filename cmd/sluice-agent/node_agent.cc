@@ -18,7 +18,7 @@
 #include "agent/tell/status.h"
 #include "cni/version.h"
 #include "rules/error.h"
-#include "rules/kernel/xtables.h"
+#include "rules/kernel/pod_namespace.h"
 
 namespace sluice::cmd {
 namespace {

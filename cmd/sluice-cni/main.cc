@@ -12,7 +12,7 @@
 #include "cni/code.h"
 #include "cni/plugin.h"
 #include "cni/report.h"
-#include "rules/kernel/xtables.h"
+#include "rules/kernel/pod_namespace.h"
 
 namespace {
 

@@ -16,7 +16,8 @@
 #include "cmd/stdio.h"
 #include "rules/diff.h"
 #include "rules/error.h"
-#include "rules/kernel/xtables.h"
+#include "rules/kernel/pod_namespace.h"
+#include "rules/parse_backend.h"
 #include "rules/redirect.h"
 
 namespace sluice::cmd {
@@ -28,6 +29,8 @@ struct Options {
   std::string netns;
   bool own_netns = false;
   bool dry_run = false;
+  std::string backend = "auto";
+  std::string nft_table = "sluice";
   InputOptions input;
   OutputOptions output;
 };
@@ -38,6 +41,21 @@ std::unique_ptr<PodNamespace> open_netns(const Options& options) {
     throw Error("--netns " + quote(options.netns) + " " + reason->reason);
   }
   return std::get<std::unique_ptr<PodNamespace>>(std::move(opened));
+}
+
+Backend& backend_of(PodNamespace& pod, const Options& options) {
+  BackendSettings settings;
+  try {
+    settings.choice = parse_backend_choice(options.backend);
+  } catch (const Error& error) {
+    throw Error(std::string("--backend: ") + error.what());
+  }
+  try {
+    settings.nft_table = parse_nft_table(options.nft_table);
+  } catch (const Error& error) {
+    throw Error(std::string("--nft-table: ") + error.what());
+  }
+  return pod.backend(settings);
 }
 
 // The host's own rules are not ours to write: a mistyped path must not redirect a node.
@@ -81,27 +99,33 @@ void run_apply(const Options& options) {
   }
   const std::unique_ptr<PodNamespace> pod = open_netns(options);
   refuse_own(*pod, options);
+  Backend& backend = backend_of(*pod, options);
   const Interception wanted = wanted_in(*pod, input);
-  if (options.dry_run) return print_lines(planned(diff(wanted, pod->backend().read())));
-  print_notices(pod->backend().apply(wanted));
+  if (options.dry_run) return print_lines(planned(diff(wanted, backend.read())));
+  print_notices(backend.apply(wanted));
 }
 
 void run_remove(const Options& options) {
   const std::unique_ptr<PodNamespace> pod = open_netns(options);
   refuse_own(*pod, options);
-  if (options.dry_run) return print_lines(planned(diff(Interception{}, pod->backend().read())));
-  print_notices(pod->backend().remove());
+  Backend& backend = backend_of(*pod, options);
+  if (options.dry_run) return print_lines(planned(diff(Interception{}, backend.read())));
+  print_notices(backend.remove());
 }
 
 void run_read(const Options& options) {
-  const Interception live = open_netns(options)->backend().read();
+  const std::unique_ptr<PodNamespace> pod = open_netns(options);
+  Backend& backend = backend_of(*pod, options);
+  const Interception live = backend.read();
+  write_log(std::string("backend: ") + backend.name() + " (" + backend.reason() + ")");
   print(live.rulesets, options.output);
 }
 
 int run_check(const Options& options) {
   const Input input = read_input(options.input);
   const std::unique_ptr<PodNamespace> pod = open_netns(options);
-  const std::vector<Difference> differences = diff(wanted_in(*pod, input), pod->backend().read());
+  Backend& backend = backend_of(*pod, options);
+  const std::vector<Difference> differences = diff(wanted_in(*pod, input), backend.read());
   std::string text;
   for (const Difference& difference : differences) text += to_string(difference) + "\n";
   print_lines(text);
@@ -111,6 +135,9 @@ int run_check(const Options& options) {
 CLI::App* add_command(CLI::App& app, const char* name, const char* description, Options& options) {
   CLI::App* command = app.add_subcommand(name, description);
   command->add_option("--netns", options.netns, "path of the network namespace")->required();
+  command->add_option("--backend", options.backend,
+                      "auto, xtables or nftables: the kernel's interface to take");
+  command->add_option("--nft-table", options.nft_table, "the table in nftables (sluice)");
   return command;
 }
 

@@ -15,12 +15,26 @@ class NamespaceTest(PodCase, CommandCase):
         self.pod = self.live_pod()
         self.netns = ("--netns", self.pod.netns)
 
+    def reads(self, *arguments):
+        result = sluice("read", *self.netns, *arguments)
+        self.assertEqual((result.rc, result.err), (0, "backend: xtables (the kernel offers it)\n"))
+        return result.out
+
+    def test_the_backend_that_is_asked_for(self):
+        pinned = ("--backend", "xtables")
+        self.prints("apply", *self.netns, "--ipv6", "always", *pinned, "--nft-table", "mesh")
+        self.assertEqual(self.prints("check", *self.netns, "--ipv6", "always", *pinned), "")
+        self.assertEqual(sluice("read", *self.netns, *pinned).err,
+                         "backend: xtables (the settings ask for it)\n")
+        self.prints("remove", *self.netns, *pinned)
+        self.assertEqual(self.reads(), "# ip6tables\n")
+
     def test_life_cycle(self):
         self.assertEqual(sluice("check", *self.netns).rc, DIFFERENT)
         self.prints("apply", *self.netns, "--ipv6", "always")
         self.captured(self.pod, V4)
         self.assertEqual(self.prints("check", *self.netns, "--ipv6", "always"), "")
-        self.assertEqual(self.prints("read", *self.netns), self.prints("rules"))
+        self.assertEqual(self.reads(), self.prints("rules"))
         self.prints("remove", *self.netns)
         self.untouched(self.pod, V4)
         self.prints("remove", *self.netns)
@@ -37,7 +51,7 @@ class NamespaceTest(PodCase, CommandCase):
 
     def test_read_as_json(self):
         self.prints("apply", *self.netns, "--ipv6", "never")
-        families = json.loads(self.prints("read", *self.netns, "--format", "json"))
+        families = json.loads(self.reads("--format", "json"))
         self.assertEqual([table["name"] for table in families[0]["tables"]], ["nat"])
         self.assertEqual(families[1]["tables"], [])
 
@@ -61,11 +75,11 @@ class NamespaceTest(PodCase, CommandCase):
         planned = self.prints("apply", *self.netns, "--dry-run", "--ipv6", "always")
         self.assertIn("+ missing: IPv4 nat: -A OUTPUT -j ISTIO_OUTPUT\n", planned)
         self.assertIn("+ missing: address ::6/128 on lo\n", planned)
-        self.assertEqual(self.prints("read", *self.netns), "# ip6tables\n")
+        self.assertEqual(self.reads(), "# ip6tables\n")
         self.prints("apply", *self.netns, "--ipv6", "always")
-        before = self.prints("read", *self.netns)
+        before = self.reads()
         self.assertIn("- unexpected: IPv6 nat: -N ISTIO_OUTPUT\n", self.prints("remove", *self.netns, "--dry-run"))
-        self.assertEqual(self.prints("read", *self.netns), before)
+        self.assertEqual(self.reads(), before)
 
     def test_a_pod_that_is_not_redirected_is_left_alone(self):
         manifest = json.dumps({"kind": "Pod", "metadata": {"name": "a", "namespace": "b"}})
@@ -83,6 +97,13 @@ class RefusalTest(CommandCase):
                 with self.subTest(command=command, path=path):
                     self.refuses(command, "--netns", path, says=path)
             self.refuses(command, says="--netns")
+
+    def test_a_backend_that_there_is_not(self):
+        with Pod() as pod:
+            for command in ("apply", "remove", "read", "check"):
+                with self.subTest(command=command):
+                    self.refuses(command, "--netns", pod.netns, "--backend", "ebpf", says='--backend: "ebpf"')
+                    self.refuses(command, "--netns", pod.netns, "--nft-table", "a b", says='--nft-table: "a b"')
 
     def test_the_namespace_sluice_runs_in(self):
         for command in ("apply", "remove"):

@@ -22,7 +22,7 @@
 #include "rules/kernel/fd.h"
 #include "rules/kernel/link.h"
 #include "rules/kernel/netns.h"
-#include "rules/kernel/xtables.h"
+#include "rules/kernel/pod_namespace.h"
 #include "rules/redirect.h"
 #include "rules/text.h"
 
@@ -60,15 +60,21 @@ void print_rules(const Options& options, const Interception& wanted) {
   if (!write_all(STDOUT_FILENO, text)) throw Error(errno, "write to stdout");
 }
 
+// What cleans up does so in both interfaces, whichever there are.
+BackendSettings backend_settings(const Options& options) {
+  if (!options.native_nftables || options.cleanup_only) return {};
+  return {.choice = BackendChoice::nftables};
+}
+
 void write_rules(const Options& options, PodNamespace& pod, const PodNetwork& network) {
   const bool none = options.config.mode == InterceptionMode::none;
   const Interception wanted =
       options.cleanup_only ? Interception{} : interception(options.config, network);
   if (options.dry_run) return print_rules(options, wanted);
-  if (options.cleanup_only) return print_notices(pod.backend().remove());
+  if (options.cleanup_only) return print_notices(pod.backend(backend_settings(options)).remove());
   if (none) return write_log("sluice: nothing is written: the interception mode is NONE");
   warn_of_uncaptured(options.config, network);
-  print_notices(pod.backend().apply(wanted));
+  print_notices(pod.backend(backend_settings(options)).apply(wanted));
 }
 
 // Within the namespace.
@@ -117,8 +123,10 @@ int run_istio_iptables(const std::vector<std::string>& arguments) {
     complete(options);
     refuse_contradictions(options.config);
   }
-  if (options.native_nftables || options.binary == IptablesBinary::nft) {
-    write_log("sluice: warn: nftables is asked for: this version writes xtables rules");
+  if (options.binary == IptablesBinary::nft && !options.native_nftables) {
+    write_log(
+        "sluice: warn: iptables-nft is asked for: no binary is used, --native-nftables writes "
+        "nftables' rules");
   }
   if (!options.skip_rule_apply) {
     const std::unique_ptr<PodNamespace> pod = open_namespace(options);
