@@ -12,14 +12,16 @@
 namespace sluice::agent {
 namespace {
 
-Finding read_rules(FoundNetns found, const PodRecord& pod, const RedirectConfig& config) {
+Finding read_rules(FoundNetns found, const PodRecord& pod, const RedirectConfig& config,
+                   const BackendSettings& settings) {
+  Backend& chosen = found.netns->backend(settings);
   PodView view{.addresses = pod.addresses,
                .links = std::move(found.links),
                .interface = std::move(found.interface),
                .ipv6_on_loopback = found.netns->loopback_has_ipv6(),
-               .live = found.netns->backend().read()};
+               .live = chosen.read()};
   Judgement judgement = judge(config, view);
-  std::string backend = found.netns->backend().name();
+  std::string backend = chosen.name();
   return {.condition = judgement.condition,
           .why = std::move(judgement.why),
           .netns = std::move(found.netns),
@@ -29,15 +31,16 @@ Finding read_rules(FoundNetns found, const PodRecord& pod, const RedirectConfig&
 
 // Not worth a search: only where the namespace is at hand.
 Finding look_at_passed(const PodRecord& pod, std::string reason, PodNamespaces& namespaces,
-                       const std::string& told) {
+                       const std::string& told, const BackendSettings& settings) {
   Finding finding{.condition = PodCondition::passed, .why = std::move(reason)};
   try {
     const FoundNetns found = namespaces.find_known(pod, told);
     if (!found.netns) return finding;
-    if (has_own_rules(found.netns->backend().read())) {
+    Backend& chosen = found.netns->backend(settings);
+    if (has_own_rules(chosen.read())) {
       finding.why += "; rules that redirect are there all the same and are left alone";
     }
-    finding.backend = found.netns->backend().name();
+    finding.backend = chosen.name();
   } catch (const Error&) {
     // What it has is of no consequence.
     return finding;
@@ -60,11 +63,13 @@ Finding inspect(const PodRecord& pod, const cni::PluginConfig& plugin, PodNamesp
     return {.condition = decision.redirect ? PodCondition::waiting : PodCondition::passed,
             .why = decision.redirect ? "it has no address yet" : decision.reason};
   }
-  if (!decision.redirect) return look_at_passed(pod, decision.reason, namespaces, told);
+  if (!decision.redirect) {
+    return look_at_passed(pod, decision.reason, namespaces, told, plugin.backend);
+  }
   try {
     FoundNetns found = namespaces.find(pod, told, since);
     if (!found.netns) return {.condition = PodCondition::unreadable, .why = std::move(found.why)};
-    return read_rules(std::move(found), pod, decision.config);
+    return read_rules(std::move(found), pod, decision.config, plugin.backend);
   } catch (const Error& error) {
     return {.condition = PodCondition::unreadable, .why = error.what()};
   }

@@ -231,8 +231,9 @@ void PodRepair::write(const PodRecord& pod, PodEntry& entry, Finding& finding, b
     entry.due = never;
   }
   try {
-    const Notices notices = finding.netns->backend().apply(finding.wanted);
-    const Interception live = finding.netns->backend().read();
+    Backend& backend = finding.netns->backend(plugin_.backend);
+    const Notices notices = backend.apply(finding.wanted);
+    const Interception live = backend.read();
     if (!diff(finding.wanted, live).empty()) {
       throw Error("read back, they are not as written: " + describe(finding.wanted, live));
     }

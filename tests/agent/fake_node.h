@@ -231,6 +231,7 @@ class FakeNode {
    public:
     LockedBackend(FakeNode& node, FakePod& pod) : node_(node), pod_(pod) {}
     const char* name() const override { return pod_.backend.name(); }
+    std::string reason() const override { return pod_.backend.reason(); }
     Notices apply(const Interception& wanted) override {
       const std::lock_guard lock(node_.mutex_);
       return pod_.backend.apply(wanted);
@@ -270,7 +271,11 @@ class FakeNode {
       const std::lock_guard lock(node_.mutex_);
       return fake_.loopback_has_ipv6();
     }
-    Backend& backend() override { return backend_; }
+    Backend& backend(const BackendSettings& settings) override {
+      const std::lock_guard lock(node_.mutex_);
+      fake_.backend(settings);
+      return backend_;
+    }
 
    private:
     FakeNode& node_;

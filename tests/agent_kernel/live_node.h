@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "rules/kernel/xtables.h"
+#include "rules/kernel/pod_namespace.h"
 #include "tests/agent/fake_node.h"
 #include "tests/kernel/test_netns.h"
 
