@@ -202,7 +202,7 @@ class Entry(unittest.TestCase):
     SAMPLES = {
         "redirect": "injected", "excludeNamespaces": ["a"], "onMissingAnnotations": "pass",
         "agentAbsent": "annotations", "layout": "sluice", "ipv6": "block", "dualStack": True,
-        "backend": "xtables", "proxyPort": 16001, "inboundCapturePort": 16006, "inboundTunnelPort": 16008,
+        "backend": "nftables", "nftTable": "mesh", "proxyPort": 16001, "inboundCapturePort": 16006, "inboundTunnelPort": 16008,
         "dnsPort": 16053, "dnsResolvers": "10.96.0.10,fd00::10", "tproxyMark": "0x539", "tproxyTable": 134,
         "ipv4LoopbackCidr": "127.0.0.0/8", "proxyUid": 1000610001, "proxyGid": [1, 2],
         "namespaces": {"a": {"proxyUid": 5, "proxyGid": 6}}, "includeInboundPorts": "*",
