@@ -85,6 +85,22 @@ TEST_CASE("a pod that started without rules is repaired at once", "[reconciler]"
   CHECK(node.calls(pod, "apply") == 1);
 }
 
+TEST_CASE("rules are read and written as the plugin is configured to", "[reconciler]") {
+  const BackendSettings settings{.choice = BackendChoice::nftables, .nft_table = "mesh"};
+  cni::PluginConfig plugin;
+  plugin.backend = settings;
+  FakeNode node;
+  FakePod& pod = node.add("cni-a", "10.0.0.1");
+  RunningReconciler running(node, {}, plugin);
+  running.start();
+  running.cache.put(injected("web", "10.0.0.1"));
+  REQUIRE(eventually([&] { return running.state("web").repaired; }));
+  node.with(pod, [&](const FakePod& p) {
+    CHECK(p.settings.size() >= 2);
+    for (const BackendSettings& asked : p.settings) CHECK(asked == settings);
+  });
+}
+
 TEST_CASE("pods that were there before are repaired by the first pass", "[reconciler]") {
   FakeNode node;
   FakePod& pod = node.add("cni-a", "10.0.0.1");
