@@ -4,6 +4,7 @@
 // rules/kernel/nft writes and reads it, text.h prints it.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,8 +17,17 @@ namespace sluice::nft {
 
 inline constexpr std::string_view default_table_name = "sluice";
 
+// NFT_NAME_MAXLEN - 1 of kernels before 4.14, and the longest name of a set that to_nft() makes.
+inline constexpr std::size_t set_name_limit = 31;
+// What nft(8) takes for a comment.
+inline constexpr std::size_t comment_limit = 127;
+// So many rules may use one set: tcp and udp, for both families. Else a short table could stand for
+// rules without end.
+inline constexpr std::size_t set_uses_limit = 4;
+
 // A set with the flag `interval`. The members of `ports` or, for the addresses of one family,
-// `cidrs` are sorted, do not overlap and could not be fewer: the kernel refuses what overlaps.
+// `cidrs` are sorted, do not overlap and could not be fewer, but that all ports or addresses are
+// two halves (canonical.h). The kernel refuses what overlaps.
 struct Set {
   std::string name;
   std::optional<Family> family = std::nullopt;  // nothing: ports (inet_service)
@@ -30,16 +40,21 @@ struct Set {
 // A rule of iptables that holds for both families or for one. Where the name of a set is not
 // empty, the packet's part must be in it, and `rule` does not say anything of that part:
 // source, destination, or the destination port of rule.protocol.
+// Of the rule's own family are also the targets that have one: a RejectWithPortUnreachable and the
+// address of a Tproxy that is all zeros always say IPv4 here.
 // An Opaque in `rule.matches` or `rule.target` is what nobody can translate back. A Tproxy stands
 // for two rules of nf_tables, whose `tproxy` lets pass what finds no socket: the second one drops
-// it, as iptables' target does.
+// it, as iptables' target does. The first one chooses the socket before it sets the mark, so that
+// the second one's matches see the packet as it was.
+// One thing is not the same: an Owner that is negated matches a packet without a socket in
+// iptables, and no packet without one in nf_tables (nft_meta_get_eval_skugid(), NFT_BREAK).
 struct Rule {
   std::optional<Family> family = std::nullopt;
   sluice::Rule rule = {};
   std::string source_set = {};
   std::string destination_set = {};
   std::string port_set = {};
-  // Up to 127 bytes (nft(8)); not compared.
+  // Up to comment_limit bytes, never what a tenant wrote; not compared.
   std::string comment = {};
 
   bool operator==(const Rule& other) const {
@@ -78,7 +93,8 @@ struct ChainNames {
 
   bool operator==(const ChainNames&) const = default;
 };
-// The other way round. A name that is not of that form is an own chain of nat's.
+// The other way round. A name that is not of that form is an own chain of nat's, with "-nat" behind
+// it if iptables has a built-in chain of that name: it is none.
 ChainNames parse_chain_name(std::string_view name);
 
 // Whether the name can be a table's in the network configuration: 1 to 31 letters, digits and
