@@ -162,6 +162,7 @@ Json to_json(const std::string& chain, const Rule& rule) {
   if (!rule.matches.empty()) object["matches"] = Json::array();
   for (const Match& match : rule.matches) object["matches"].push_back(to_json(match));
   object["target"] = to_json(rule.target);
+  if (!rule.origin.text.empty()) object["origin"] = rule.origin.text;
   return object;
 }
 

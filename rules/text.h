@@ -24,7 +24,8 @@ std::string to_save(const Ruleset& ruleset);
 std::string to_restore(const Ruleset& ruleset);
 
 // {"family":"ipv4","tables":[{"name":"nat","chains":[{"name":…,"policy":…,"rules":[{…}]}]}]}: one
-// member for each part of a rule that is set, and "text" as iptables-save prints it.
+// member for each part of a rule that is set, "text" as iptables-save prints it and, where it is
+// known, "origin".
 std::string to_json(const std::vector<Ruleset>& rulesets);
 
 // The line between the two families where both stand in one text.

@@ -17,10 +17,11 @@ constexpr const char* hook_out = "OUTPUT";
 
 void append_drop_invalid(TableBuilder& rules, const Source& source) {
   const Rule invalid{.matches = {Conntrack{.states = Conntrack::invalid}},
-                     .target = Jump{drop_chain}};
+                     .target = Jump{drop_chain},
+                     .origin = {"dropInvalid"}};
   rules.append(hook_in, invalid);
   append_log(rules, source, drop_chain, {}, "invalid dropped");
-  rules.append(drop_chain, {.target = Drop{}});
+  rules.append(drop_chain, {.target = Drop{}, .origin = {"dropInvalid"}});
 }
 
 class TproxyRules {
@@ -31,10 +32,15 @@ class TproxyRules {
   void append() {
     const Mark marked{.value = config_.tproxy_mark};
     if (captures_inbound(config_)) {
-      rules_.append(hook_in, {.protocol = Protocol::tcp, .target = Jump{inbound_chain}});
+      rules_.append(
+          hook_in,
+          {.protocol = Protocol::tcp, .target = Jump{inbound_chain}, .origin = {"inbound"}});
     }
     // The sidecar connects to the application in the client's name and marks those packets.
-    rules_.append(hook_in, {.protocol = Protocol::tcp, .matches = {marked}, .target = SaveMark{}});
+    rules_.append(hook_in, {.protocol = Protocol::tcp,
+                            .matches = {marked},
+                            .target = SaveMark{},
+                            .origin = {"tproxyMark: calls in a client's name"}});
     // What stays on lo has been reported on its way out.
     append_log(rules_, source_, hook_in,
                {.in = Interface{.name = "lo", .negated = true},
@@ -49,17 +55,22 @@ class TproxyRules {
  private:
   void inbound(const Mark& marked) {
     const Interface lo{.name = "lo"};
-    add_inbound({.protocol = Protocol::tcp, .matches = {marked}});
+    add_inbound({.protocol = Protocol::tcp,
+                 .matches = {marked},
+                 .origin = {"tproxyMark: calls in a client's name"}});
     add_inbound({.source = AddressMatch{.cidr = passthrough_source(source_.family)},
                  .in = lo,
-                 .protocol = Protocol::tcp});
+                 .protocol = Protocol::tcp,
+                 .origin = {"passthrough"}});
     add_inbound({.in = lo,
                  .protocol = Protocol::tcp,
-                 .matches = {Mark{.value = outbound_mark, .negated = true}}});
+                 .matches = {Mark{.value = outbound_mark, .negated = true}},
+                 .origin = {"lo: not inbound"}});
     if (source_.layout.virtual_interfaces_in_full) {
       // What answers is not inbound, and what answers a guest is not even for this host.
       add_inbound({.protocol = Protocol::tcp,
-                   .matches = {Conntrack{.direction = Conntrack::Direction::reply}}});
+                   .matches = {Conntrack{.direction = Conntrack::Direction::reply}},
+                   .origin = {"replies: not inbound"}});
       append_guest_returns(rules_, source_);
     }
     if (source_.layout.tunnel_port_in_tproxy) append_tunnel_return(rules_, source_);
@@ -75,13 +86,15 @@ class TproxyRules {
   }
 
   void capture_chains() {
-    rules_.append(divert_chain, {.target = SetMark{.value = config_.tproxy_mark}});
-    rules_.append(divert_chain, {.target = Accept{}});
+    rules_.append(divert_chain,
+                  {.target = SetMark{.value = config_.tproxy_mark}, .origin = {"tproxyMark"}});
+    rules_.append(divert_chain, {.target = Accept{}, .origin = {"tproxyMark"}});
     Rule rule{.destination = AddressMatch{.cidr = localhost(source_), .negated = true},
               .protocol = Protocol::tcp,
               .target = Tproxy{.address = {.family = source_.family, .bytes = {}},
                                .port = config_.inbound_capture_port,
-                               .mark = config_.tproxy_mark}};
+                               .mark = config_.tproxy_mark},
+              .origin = {"inboundCapturePort"}};
     append_log(rules_, source_, tproxy_chain, rule, "inbound redirected");
     rules_.append(tproxy_chain, std::move(rule));
   }
@@ -89,12 +102,16 @@ class TproxyRules {
   // No jump marks these as ours: ownership.cc knows the run.
   void output(const Mark& marked) {
     const Interface lo{.name = "lo"};
-    rules_.append(hook_out, {.out = lo, .protocol = Protocol::tcp, .matches = {marked}});
+    rules_.append(hook_out, {.out = lo,
+                             .protocol = Protocol::tcp,
+                             .matches = {marked},
+                             .origin = {"tproxyMark: calls in a client's name"}});
     for (const Owner& owner : proxy_owners(config_)) {
       Rule self_call{.destination = AddressMatch{.cidr = localhost(source_), .negated = true},
                      .out = lo,
                      .protocol = Protocol::tcp,
-                     .target = SetMark{.value = outbound_mark}};
+                     .target = SetMark{.value = outbound_mark},
+                     .origin = {"proxyUid, proxyGid: calls to itself"}};
       if (source_.layout.proxies_together) {
         append_self_call_ports(self_call, source_, captures_dns(config_));
       }
@@ -103,7 +120,8 @@ class TproxyRules {
     }
     rules_.append(hook_out, {.protocol = Protocol::tcp,
                              .matches = {Connmark{.value = config_.tproxy_mark}},
-                             .target = RestoreMark{}});
+                             .target = RestoreMark{},
+                             .origin = {"tproxyMark: answers to a client"}});
   }
 
   void add_inbound(Rule rule) { rules_.append(inbound_chain, std::move(rule)); }

@@ -26,7 +26,8 @@ void insert_virtual(TableBuilder& rules, const Source& source) {
     for (const std::string& name : names) {
       rules.append("PREROUTING", {.destination = destination,
                                   .in = Interface{.name = name},
-                                  .target = Jump{redirect_chain}});
+                                  .target = Jump{redirect_chain},
+                                  .origin = {"virtualInterfaces"}});
     }
   };
   for (const Cidr& cidr : cidrs) {
@@ -34,13 +35,14 @@ void insert_virtual(TableBuilder& rules, const Source& source) {
   }
   if (included.all) redirect(std::nullopt);
   for (const std::string& name : names) {
-    rules.append("PREROUTING", {.in = Interface{.name = name}});
+    rules.append("PREROUTING",
+                 {.in = Interface{.name = name}, .origin = {"virtualInterfaces: not inbound"}});
   }
 }
 
 void append_redirect(TableBuilder& rules, const Source& source, const char* chain,
-                     std::uint16_t port, std::string_view event) {
-  Rule rule{.protocol = Protocol::tcp, .target = Redirect{port}};
+                     std::uint16_t port, std::string_view event, Origin origin) {
+  Rule rule{.protocol = Protocol::tcp, .target = Redirect{port}, .origin = origin};
   append_log(rules, source, chain, rule, event);
   rules.append(chain, std::move(rule));
 }
@@ -62,9 +64,10 @@ TableRules nat_table(const Source& source) {
   if (!source.layout.virtual_interfaces_in_full) insert_virtual(rules, source);
   append_excluded_interfaces(rules, source);
   if (source.layout.virtual_interfaces_in_full) append_virtual(rules, source, redirecting);
-  append_redirect(rules, source, redirect_chain, source.config.proxy_port, "outbound redirected");
+  append_redirect(rules, source, redirect_chain, source.config.proxy_port, "outbound redirected",
+                  {"proxyPort"});
   append_redirect(rules, source, inbound_redirect_chain, source.config.inbound_capture_port,
-                  "inbound redirected");
+                  "inbound redirected", {"inboundCapturePort"});
   append_inbound(rules, source);
   append_outbound(rules, source, redirecting);
   return std::move(rules).build({dns_chain, virtual_chain});

@@ -124,38 +124,42 @@ void append_inbound_ports(TableBuilder& rules, const Source& source,
   const RedirectConfig& config = source.config;
   for (const Cidr& cidr : config.exclude_inbound_cidrs) {
     if (cidr.address.family != source.family) continue;
-    rules.append(inbound_chain, {.source = address_match(cidr), .protocol = Protocol::tcp});
+    rules.append(inbound_chain, {.source = address_match(cidr),
+                                 .protocol = Protocol::tcp,
+                                 .origin = {"excludeInboundCidrs"}});
   }
   for (const PortRange ports : config.include_inbound_ports.list) {
-    capture(port_rule(Protocol::tcp, ports, Return{}));
+    capture(port_rule(Protocol::tcp, ports, Return{}, {"includeInboundPorts"}));
   }
   if (!config.include_inbound_ports.all) return;
   for (const PortRange ports : inbound_exclusions(source)) {
-    rules.append(inbound_chain, port_rule(Protocol::tcp, ports, Return{}));
+    rules.append(inbound_chain, port_rule(Protocol::tcp, ports, Return{}, {"excludeInboundPorts"}));
   }
-  capture({.protocol = Protocol::tcp});
+  capture({.protocol = Protocol::tcp, .origin = {"includeInboundPorts: *"}});
 }
 
 void append_excluded_interfaces(TableBuilder& rules, const Source& source) {
   for (const std::string& name : source.config.exclude_interfaces) {
-    rules.append("PREROUTING", {.in = Interface{.name = name}});
-    rules.append("OUTPUT", {.out = Interface{.name = name}});
+    rules.append("PREROUTING", {.in = Interface{.name = name}, .origin = {"excludeInterfaces"}});
+    rules.append("OUTPUT", {.out = Interface{.name = name}, .origin = {"excludeInterfaces"}});
   }
 }
 
 void append_guest_returns(TableBuilder& rules, const Source& source) {
   for (const std::string& name : guest_interfaces(source)) {
-    rules.append(inbound_chain, {.in = Interface{.name = name}});
+    rules.append(inbound_chain,
+                 {.in = Interface{.name = name}, .origin = {"virtualInterfaces: not inbound"}});
   }
 }
 
 void append_tunnel_return(TableBuilder& rules, const Source& source) {
   const PortRange tunnel = single(source.config.inbound_tunnel_port);
-  rules.append(inbound_chain, port_rule(Protocol::tcp, tunnel, Return{}));
+  rules.append(inbound_chain, port_rule(Protocol::tcp, tunnel, Return{}, {"inboundTunnelPort"}));
 }
 
 void append_captured_inbound(TableBuilder& rules, const Source& source, const Interceptor& to) {
-  rules.append(to.inbound_hook, {.protocol = Protocol::tcp, .target = Jump{inbound_chain}});
+  rules.append(to.inbound_hook,
+               {.protocol = Protocol::tcp, .target = Jump{inbound_chain}, .origin = {"inbound"}});
   append_inbound_ports(rules, source, [&](Rule rule) {
     rule.target = Jump{to.capture_inbound};
     rules.append(inbound_chain, std::move(rule));
@@ -172,7 +176,7 @@ bool excludes_outbound_dns(const Source& source) {
 void append_excluded_ports(TableBuilder& rules, const Source& source, const char* chain) {
   for (const PortRange ports : outbound_exclusions(source)) {
     for (const Protocol protocol : source.layout.outbound_exclusion_protocols) {
-      rules.append(chain, port_rule(protocol, ports, Return{}));
+      rules.append(chain, port_rule(protocol, ports, Return{}, {"excludeOutboundPorts"}));
     }
   }
 }
@@ -193,10 +197,11 @@ Match destination_port(Protocol protocol, PortRange ports, bool negated) {
   return Tcp{.destination = match};
 }
 
-Rule port_rule(Protocol protocol, PortRange ports, Target target) {
+Rule port_rule(Protocol protocol, PortRange ports, Target target, Origin origin) {
   return {.protocol = protocol,
           .matches = {destination_port(protocol, ports)},
-          .target = std::move(target)};
+          .target = std::move(target),
+          .origin = origin};
 }
 
 PortRange single(std::uint16_t port) {
@@ -233,6 +238,7 @@ void append_log(TableBuilder& rules, const Source& source, const char* chain, Ru
                 std::string_view event) {
   if (!source.config.log) return;
   rule.matches.emplace_back(log_limit);
+  rule.origin = {"log"};
   rule.target =
       Nflog{.group = nflog_group, .prefix = std::string(nflog_prefix) + std::string(event)};
   rules.append(chain, std::move(rule));

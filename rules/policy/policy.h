@@ -110,7 +110,7 @@ Cidr localhost(const Source& source);
 // Nothing for a prefix of length 0: it matches every packet, and the kernel has no other form.
 std::optional<AddressMatch> address_match(const Cidr& cidr);
 Match destination_port(Protocol protocol, PortRange ports, bool negated = false);
-Rule port_rule(Protocol protocol, PortRange ports, Target target);
+Rule port_rule(Protocol protocol, PortRange ports, Target target, Origin origin);
 PortRange single(std::uint16_t port);
 Owner uid_match(std::uint32_t uid, bool negated = false);
 Owner gid_match(std::uint32_t gid, bool negated = false);

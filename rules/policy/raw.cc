@@ -13,13 +13,14 @@ constexpr CtZone upstream_zone{1};
 constexpr CtZone application_zone{2};
 
 Rule udp_to(std::uint16_t port, CtZone zone) {
-  return port_rule(Protocol::udp, single(port), zone);
+  return port_rule(Protocol::udp, single(port), zone, {"dnsCapture: zones"});
 }
 
 Rule udp_from(std::uint16_t port, CtZone zone) {
   return {.protocol = Protocol::udp,
           .matches = {Udp{.source = PortMatch{.ports = single(port)}}},
-          .target = zone};
+          .target = zone,
+          .origin = {"dnsCapture: zones"}};
 }
 
 void append_guests(TableBuilder& rules, const std::vector<std::string>& guests,
@@ -38,7 +39,7 @@ TableRules raw_table(const Source& source) {
   TableBuilder rules(Table::raw, {inbound_chain, dns_chain});
   const RedirectConfig& config = source.config;
   if (captures_dns(config)) {
-    rules.append("OUTPUT", {.target = Jump{dns_chain}});
+    rules.append("OUTPUT", {.target = Jump{dns_chain}, .origin = {"dnsCapture: zones"}});
     for (const Owner& owner : proxy_owners(config)) {
       Rule query = udp_to(dns_service_port, upstream_zone);
       query.matches.emplace_back(owner);
@@ -54,7 +55,9 @@ TableRules raw_table(const Source& source) {
       source.layout.virtual_interfaces_in_full && !excludes_outbound_dns(source);
   const std::vector<std::string> guests =
       has_guests ? guest_interfaces(source) : std::vector<std::string>();
-  if (captures_dns(source)) rules.append("PREROUTING", {.target = Jump{inbound_chain}});
+  if (captures_dns(source)) {
+    rules.append("PREROUTING", {.target = Jump{inbound_chain}, .origin = {"dnsCapture: zones"}});
+  }
   for (const std::optional<AddressMatch>& resolver : resolver_matches(source)) {
     Rule query = udp_to(dns_service_port, application_zone);
     query.destination = resolver;
