@@ -9,6 +9,8 @@
 
 #include "cmd/stdio.h"
 #include "rules/error.h"
+#include "rules/nft/text.h"
+#include "rules/nft/translate.h"
 #include "rules/text.h"
 
 namespace sluice::cmd {
@@ -16,6 +18,7 @@ namespace {
 
 std::string format(const std::vector<Ruleset>& rulesets, const OutputOptions& options) {
   if (options.format == "json") return to_json(rulesets);
+  if (options.format == "nft") return nft::to_text(nft::to_nft(rulesets, options.nft_table));
   const auto form = options.format == "restore" ? to_restore : to_save;
   if (options.family == "both") return to_text(rulesets, form);
   return rulesets.empty() ? std::string() : form(rulesets.front());
@@ -24,9 +27,13 @@ std::string format(const std::vector<Ruleset>& rulesets, const OutputOptions& op
 }  // namespace
 
 void add_output_options(CLI::App& app, OutputOptions& options) {
-  app.add_option("--format", options.format,
-                 "save: as iptables-save; restore: for iptables-restore --noflush; json")
-      ->check(CLI::IsMember({"save", "restore", "json"}))
+  app.add_option(
+         "--format", options.format,
+         "save: as iptables-save; restore: for iptables-restore --noflush; nft: for nft -f; "
+         "json")
+      ->check(CLI::IsMember({"save", "restore", "nft", "json"}))
+      ->capture_default_str();
+  app.add_option("--nft-table", options.nft_table, "format nft: the name of the table")
       ->capture_default_str();
   app.add_option("--family", options.family, "which rules to print")
       ->check(CLI::IsMember({"ipv4", "ipv6", "both"}))

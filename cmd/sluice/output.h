@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rules/nft/model.h"
 #include "rules/rule.h"
 
 namespace CLI {
@@ -14,13 +15,15 @@ class App;
 namespace sluice::cmd {
 
 struct OutputOptions {
-  std::string format = "save";  // save, restore, json
+  std::string format = "save";  // save, restore, nft, json
   std::string family = "both";  // ipv4, ipv6, both
+  std::string nft_table = std::string(nft::default_table_name);
 };
 
 void add_output_options(CLI::App& app, OutputOptions& options);
 
-// To stdout. With one family the text has no separator. Throws Error if it cannot be written.
+// To stdout. With one family the text has no separator. Throws Error if it cannot be written, or
+// has no form in format nft.
 void print(std::vector<Ruleset> rulesets, const OutputOptions& options);
 
 }  // namespace sluice::cmd
