@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "rules/canonical.h"
+#include "rules/nft/translate.h"
+#include "rules/redirect.h"
+#include "rules/text.h"
+#include "tests/random_config.h"
+#include "tests/random_rules.h"
+#include "tests/unit/golden_live.h"
+#include "tests/unit/tables.h"
+#include "tests/unit/thrown.h"
+
+namespace sluice::nft {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+Ruleset output(const Texts& rules, Family family) {
+  Texts lines;
+  for (const std::string& rule : rules) lines.push_back("-A ISTIO_OUTPUT " + rule);
+  std::string text = "*nat\n:ISTIO_OUTPUT - [0:0]\n";
+  for (const std::string& line : lines) text += line + "\n";
+  return parse_save(text + "COMMIT\n", family).front();
+}
+
+// The rules of ISTIO_OUTPUT with what nf_tables adds to them.
+Texts texts_of(const Table& table) {
+  Texts texts;
+  for (const Chain& chain : table.chains) {
+    if (chain.name != "ISTIO_OUTPUT") continue;
+    for (const Rule& rule : chain.rules) {
+      std::string text = rule.family ? to_string(*rule.family) + std::string(" ") : "";
+      if (!rule.source_set.empty()) text += "-s @" + rule.source_set + " ";
+      if (!rule.destination_set.empty()) text += "-d @" + rule.destination_set + " ";
+      if (!rule.port_set.empty()) text += "--dport @" + rule.port_set + " ";
+      texts.push_back(text + to_string("", rule.rule).substr(4));
+    }
+  }
+  return texts;
+}
+
+std::vector<Ruleset> both_canonical(const std::vector<Ruleset>& rulesets) {
+  std::vector<Ruleset> both{{.family = Family::ipv4}, {.family = Family::ipv6}};
+  for (const Ruleset& ruleset : rulesets) {
+    both[ruleset.family == Family::ipv4 ? 0 : 1] = canonical(ruleset);
+  }
+  return both;
+}
+
+TEST_CASE("nft: what both families have stands once", "[nft]") {
+  const Table table =
+      to_nft({output({"-o lo -j RETURN", "-d 127.0.0.1/32 -j RETURN", "-j ACCEPT"}, Family::ipv4),
+              output({"-o lo -j RETURN", "-d ::1/128 -j RETURN", "-j ACCEPT"}, Family::ipv6)},
+             "x");
+  CHECK(table.name == "x");
+  CHECK(texts_of(table) == Texts{"-o lo -j RETURN", "IPv4 -d 127.0.0.1/32 -j RETURN",
+                                 "IPv6 -d ::1/128 -j RETURN", "-j ACCEPT"});
+}
+
+TEST_CASE("nft: what one family has stands where its order puts it", "[nft]") {
+  const Texts two{"-o a -j RETURN", "-o b -j RETURN"};
+  const Texts reversed{"-o b -j RETURN", "-o a -j RETURN"};
+  const auto joined = [](const Texts& ipv4, const Texts& ipv6) {
+    return texts_of(to_nft({output(ipv4, Family::ipv4), output(ipv6, Family::ipv6)}, "x"));
+  };
+  CHECK(joined(two, {"-o b -j RETURN"}) == Texts{"IPv4 -o a -j RETURN", "-o b -j RETURN"});
+  CHECK(joined({"-o b -j RETURN"}, two) == Texts{"IPv6 -o a -j RETURN", "-o b -j RETURN"});
+  CHECK(joined(two, reversed) ==
+        Texts{"IPv4 -o a -j RETURN", "-o b -j RETURN", "IPv6 -o a -j RETURN"});
+  CHECK(texts_of(to_nft({output(two, Family::ipv4)}, "x")) ==
+        Texts{"IPv4 -o a -j RETURN", "IPv4 -o b -j RETURN"});
+  CHECK(texts_of(to_nft({output(two, Family::ipv6)}, "x")) ==
+        Texts{"IPv6 -o a -j RETURN", "IPv6 -o b -j RETURN"});
+}
+
+TEST_CASE("nft: neighbours become sets", "[nft]") {
+  const Texts ports{"-p tcp -m tcp --dport 80 -j RETURN",
+                    "-p udp -m udp --dport 80 -j RETURN",
+                    "-p tcp -m tcp --dport 90 -j RETURN",
+                    "-p udp -m udp --dport 90 -j RETURN",
+                    "-p udp -m udp --dport 53 -j DROP",
+                    "-d 10.0.0.0/8 -j RETURN",
+                    "-d 12.0.0.0/8 -j RETURN",
+                    "-s 10.0.0.0/8 -j RETURN",
+                    "-s 12.0.0.0/8 -j RETURN"};
+  const Table table = to_nft({output(ports, Family::ipv4)}, "x");
+  CHECK(texts_of(table) ==
+        Texts{"IPv4 --dport @ports -p tcp -j RETURN", "IPv4 --dport @ports -p udp -j RETURN",
+              "IPv4 -p udp -m udp --dport 53 -j DROP", "IPv4 -d @destinations-v4 -j RETURN",
+              "IPv4 -s @sources-v4 -j RETURN"});
+  REQUIRE(table.sets.size() == 3);
+  CHECK(table.sets[0] == Set{.name = "ports", .ports = {{80, 80}, {90, 90}}});
+  CHECK(table.sets[1] == Set{.name = "destinations-v4",
+                             .family = Family::ipv4,
+                             .cidrs = {parse_cidr("10.0.0.0/8"), parse_cidr("12.0.0.0/8")}});
+}
+
+TEST_CASE("nft: sets are named after the settings, and serve a few rules", "[nft]") {
+  RedirectConfig config;
+  config.exclude_outbound_ports = {{{1, 1}, {5, 5}}};
+  config.exclude_inbound_cidrs = {parse_cidr("10.0.0.0/8"), parse_cidr("12.0.0.0/8")};
+  for (std::uint32_t uid = 0; uid < 6; ++uid) {
+    config.exclude_outbound_for_uids.push_back(
+        {.protocol = Protocol::tcp, .ports = {{1, 1}, {5, 5}}, .uids = {{uid, uid}}});
+  }
+  const Table table =
+      to_nft({redirect_ruleset(config, Family::ipv4), redirect_ruleset(config, Family::ipv6)}, "x");
+  Texts names;
+  for (const Set& set : table.sets) names.push_back(set.name);
+  // IPv6 has no CIDRs: there the tunnel's port is one of the run.
+  CHECK(names == Texts{"excludeInboundCidrs-v4", "excludeInboundPorts", "excludeInboundPorts-2",
+                       "excludeOutboundPorts", "excludeOutboundForUids",
+                       "excludeOutboundForUids-2"});
+  for (const std::string& name : names) CHECK(name.size() <= set_name_limit);
+}
+
+TEST_CASE("nft: an origin that is no name becomes one", "[nft]") {
+  const auto named = [](std::string_view origin) {
+    Ruleset ruleset = output({"-d 10.0.0.0/8 -j DROP", "-d 12.0.0.0/8 -j DROP"}, Family::ipv4);
+    for (sluice::Rule& rule : ruleset.tables.front().chains.front().rules) rule.origin = {origin};
+    const Table table = to_nft({ruleset}, "x");
+    CHECK(table.chains.front().rules.front().comment == origin);
+    return table.sets.at(0).name;
+  };
+  CHECK(named("proxyUid: calls") == "proxyUid-v4");
+  CHECK(named("a name of more than thirty-one bytes") == "a-v4");
+  CHECK(named("aNameOfMoreThanThirtyOneBytes") == "aNameOfMoreThanThirtyO-v4");
+  CHECK(named(": x") == "destinations-v4");
+}
+
+TEST_CASE("nft: the family in a target is the rule's", "[nft]") {
+  const auto filter = [](Family family) {
+    Ruleset ruleset{.family = family, .tables = {{.table = sluice::Table::filter}}};
+    ruleset.tables[0].chains.push_back(
+        {.name = "X", .rules = {{.target = RejectWithPortUnreachable{family}}}});
+    ruleset.tables.push_back({.table = sluice::Table::mangle});
+    ruleset.tables[1].chains.push_back(
+        {.name = "X",
+         .rules = {{.protocol = Protocol::tcp,
+                    .target = Tproxy{.address = {.family = family}, .port = 15006}}}});
+    return ruleset;
+  };
+  const std::vector<Ruleset> rulesets{filter(Family::ipv4), filter(Family::ipv6)};
+  const Table table = to_nft(rulesets, "x");
+  for (const Chain& chain : table.chains) {
+    REQUIRE(chain.rules.size() == 1);
+    CHECK_FALSE(chain.rules.front().family);
+  }
+  CHECK(from_nft(table) == both_canonical(rulesets));
+}
+
+TEST_CASE("nft: what would not be read back is refused", "[nft]") {
+  const auto chain = [](const std::string& name, std::optional<Policy> policy, Family family,
+                        std::vector<sluice::Rule> rules = {}) {
+    return Ruleset{.family = family,
+                   .tables = {{.chains = {{.name = name, .policy = policy, .rules = rules}}}}};
+  };
+  CHECK(message_of([&] { to_nft({chain("X-mangle", std::nullopt, Family::ipv4)}, "x"); }) ==
+        R"(IPv4 nat: nf_tables' form has no place for chain "X-mangle" as it is)");
+  CHECK_THROWS_AS(to_nft({chain("output-nat", std::nullopt, Family::ipv4, {{}})}, "x"), Error);
+  CHECK_THROWS_AS(to_nft({chain("OUTPUT", Policy::drop, Family::ipv4, {{}})}, "x"), Error);
+  // An empty chain of one family, where no rule says whose it is.
+  CHECK_THROWS_AS(to_nft({chain("X", std::nullopt, Family::ipv4)}, "x"), Error);
+  const std::vector<Ruleset> both{chain("X", std::nullopt, Family::ipv4),
+                                  chain("X", std::nullopt, Family::ipv6)};
+  CHECK(from_nft(to_nft(both, "x")) == both);
+}
+
+TEST_CASE("nft: no rules make a table without chains", "[nft]") {
+  const Table table = to_nft({}, "x");
+  CHECK(table == Table{.name = "x"});
+  CHECK(from_nft(table) == both_canonical({}));
+}
+
+TEST_CASE("nft: names of chains", "[nft]") {
+  using sluice::Table;
+  CHECK(chain_name(Table::nat, "ISTIO_OUTPUT") == "ISTIO_OUTPUT");
+  CHECK(chain_name(Table::mangle, "ISTIO_OUTPUT") == "ISTIO_OUTPUT-mangle");
+  CHECK(chain_name(Table::nat, "OUTPUT") == "output-nat");
+  CHECK(chain_name(Table::raw, "PREROUTING") == "prerouting-raw");
+  for (const Table table : all_tables) {
+    Texts names = builtin_chains(table);
+    names.insert(names.end(), {"ISTIO_INBOUND", "x"});
+    for (const std::string& name : names) {
+      CHECK(parse_chain_name(chain_name(table, name)) == ChainNames{table, name});
+    }
+  }
+  CHECK(parse_chain_name("x-y") == ChainNames{Table::nat, "x-y"});
+  CHECK(parse_chain_name("-raw") == ChainNames{Table::nat, "-raw"});
+  CHECK(parse_chain_name("") == ChainNames{Table::nat, ""});
+  // None of these is a base chain, whatever it is called.
+  CHECK(parse_chain_name("OUTPUT") == ChainNames{Table::nat, "OUTPUT-nat"});
+  CHECK(parse_chain_name("OUTPUT-mangle") == ChainNames{Table::nat, "OUTPUT-mangle"});
+  CHECK(parse_chain_name("Output-mangle") == ChainNames{Table::mangle, "Output"});
+  CHECK(parse_chain_name("forward-nat") == ChainNames{Table::nat, "forward-nat"});
+}
+
+TEST_CASE("nft: names of tables", "[nft]") {
+  for (const char* name : {"sluice", "a", "A.b-c_9", "abcdefghijklmnopqrstuvwxyz01234"}) {
+    CHECK(is_table_name(name));
+  }
+  for (const char* name : {"", "1a", "_a", "a b", "a\"", "a/b", "a\n", "\xc3\xa9",
+                           "abcdefghijklmnopqrstuvwxyz012345"}) {
+    CHECK_FALSE(is_table_name(name));
+  }
+}
+
+// ---- what is read may be anybody's
+
+Table with_rules(std::vector<Rule> rules, std::vector<Set> sets) {
+  return {.sets = std::move(sets), .chains = {{.name = "X", .rules = std::move(rules)}}};
+}
+
+std::size_t count_opaque(const std::vector<Ruleset>& rulesets) {
+  std::size_t count = 0;
+  for (const Ruleset& ruleset : rulesets) {
+    for (const TableRules& table : ruleset.tables) {
+      for (const sluice::Chain& chain : table.chains) {
+        for (const sluice::Rule& rule : chain.rules) {
+          count +=
+              rule.matches.empty() ? 0U : rule.matches.back().index() == Match(Opaque{}).index();
+        }
+      }
+    }
+  }
+  return count;
+}
+
+TEST_CASE("nft: a rule whose set cannot be had is not understood", "[nft]") {
+  const Set ports{.name = "p", .ports = {{1, 1}, {3, 3}}};
+  const Set ipv4{.name = "a", .family = Family::ipv4, .cidrs = {parse_cidr("10.0.0.0/8")}};
+  const auto opaque = [&](Rule rule) {
+    return count_opaque(from_nft(with_rules({std::move(rule)}, {ports, ipv4})));
+  };
+  const sluice::Rule tcp{.protocol = Protocol::tcp};
+  CHECK(opaque({.rule = tcp, .port_set = "p"}) == 0);
+  CHECK(opaque({.rule = tcp, .destination_set = "a"}) == 0);
+  CHECK(opaque({.rule = tcp, .port_set = "q"}) == 2);
+  CHECK(opaque({.rule = tcp, .port_set = "a"}) == 2);
+  CHECK(opaque({.rule = tcp, .destination_set = "p"}) == 2);
+  CHECK(opaque({.rule = {}, .port_set = "p"}) == 2);
+  CHECK(opaque({.rule = tcp, .source_set = "a", .port_set = "p"}) == 2);
+  const AddressMatch taken{.cidr = parse_cidr("10.0.0.0/8")};
+  CHECK(opaque({.rule = {.destination = taken}, .destination_set = "a"}) == 1);
+}
+
+TEST_CASE("nft: a set is unfolded a few times only", "[nft]") {
+  Set set{.name = "p"};
+  for (std::uint16_t port = 1; port < 8000; port += 2) set.ports.push_back({port, port});
+  std::vector<Rule> rules;
+  for (std::uint32_t uid = 0; uid < 4000; ++uid) {
+    rules.push_back(
+        {.rule = {.protocol = Protocol::tcp, .matches = {Owner{.uid = OwnerRange{uid, uid}}}},
+         .port_set = "p"});
+  }
+  const std::vector<Ruleset> rulesets = from_nft(with_rules(rules, {set}));
+  CHECK(rulesets.at(0).tables.at(0).chains.at(0).rules.size() ==
+        set_uses_limit * set.ports.size() + rules.size() - set_uses_limit);
+}
+
+TEST_CASE("nft: a rule that no packet of the family can meet is not the family's", "[nft]") {
+  const AddressMatch ipv4{.cidr = parse_cidr("10.0.0.0/8")};
+  const auto sizes = [](Rule rule) {
+    std::vector<std::size_t> all;
+    for (const Ruleset& ruleset : from_nft(with_rules({std::move(rule)}, {}))) {
+      all.push_back(ruleset.tables.empty() ? 0 : ruleset.tables[0].chains.at(0).rules.size());
+    }
+    return all;
+  };
+  CHECK(sizes({.rule = {}}) == std::vector<std::size_t>{1, 1});
+  CHECK(sizes({.rule = {.destination = ipv4}}) == std::vector<std::size_t>{1, 0});
+  CHECK(sizes({.family = Family::ipv6}) == std::vector<std::size_t>{0, 1});
+}
+
+// ---- laws
+
+void check_round_trip(const std::vector<Ruleset>& rulesets) {
+  const Table table = to_nft(rulesets, "sluice");
+  CHECK(from_nft(table) == both_canonical(rulesets));
+  if (rulesets.size() > 1) return;
+  for (const Chain& chain : table.chains) {
+    for (const Rule& rule : chain.rules) CHECK(rule.family == rulesets.front().family);
+  }
+}
+
+TEST_CASE("property: what is translated is translated back", "[property][nft]") {
+  const std::uint64_t seed = random_seed();
+  RandomConfig random(seed);
+  for (int run = 0; run < 250; ++run) {
+    CAPTURE(seed, run);
+    const RedirectConfig config = random.next();
+    const Ruleset ipv4 = redirect_ruleset(config, Family::ipv4);
+    const Ruleset ipv6 = redirect_ruleset(config, Family::ipv6);
+    check_round_trip({ipv4, ipv6});
+    check_round_trip({ipv4, redirect_ruleset(config, Family::ipv6, FamilyAction::block)});
+    check_round_trip({ipv4});
+    check_round_trip({ipv6});
+  }
+  for (const GoldenLive& golden : golden_lives()) {
+    CAPTURE(golden.name);
+    check_round_trip(golden.live.rulesets);
+  }
+}
+
+TEST_CASE("property: any rules keep their order", "[property][nft]") {
+  const std::uint64_t seed = random_seed();
+  RandomRules random(seed);
+  for (int run = 0; run < 250; ++run) {
+    CAPTURE(seed, run);
+    std::vector<sluice::Rule> rules = random.chain(20);
+    std::erase_if(rules, [](const sluice::Rule& rule) { return rule.source || rule.destination; });
+    rules.push_back({});
+    std::vector<sluice::Rule> others = rules;
+    for (std::size_t i = 0; i + 1 < others.size(); i += 1 + random.below(3)) {
+      std::swap(others[i], others[random.below(others.size())]);
+    }
+    const auto chain = [](Family family, const std::vector<sluice::Rule>& list) {
+      return Ruleset{.family = family, .tables = {{.chains = {{.name = "X", .rules = list}}}}};
+    };
+    check_round_trip({chain(Family::ipv4, rules), chain(Family::ipv6, others)});
+  }
+}
+
+// Lists as long as the settings let them be. The bound is a hundred times what it takes.
+TEST_CASE("nft: long lists are quick", "[nft]") {
+  RedirectConfig config;
+  config.exclude_outbound_ports.emplace();
+  for (std::uint16_t i = 1; i <= 8192; ++i) {
+    const auto low = static_cast<std::uint8_t>(i);
+    const auto high = static_cast<std::uint8_t>(i >> 8U);
+    const auto port = static_cast<std::uint16_t>(i * 3);
+    IpAddress ipv4;
+    ipv4.bytes = {10, high, low, 0};
+    IpAddress ipv6{.family = Family::ipv6};
+    ipv6.bytes = {0xfd, 0, high, low, 1};
+    config.exclude_outbound_cidrs.push_back(make_cidr(ipv4, 25));
+    config.exclude_outbound_cidrs.push_back(make_cidr(ipv6, 40));
+    config.exclude_outbound_ports->push_back({port, port});
+  }
+  const std::vector<Ruleset> rulesets{redirect_ruleset(config, Family::ipv4),
+                                      redirect_ruleset(config, Family::ipv6)};
+  const auto start = std::chrono::steady_clock::now();
+  const Table table = to_nft(rulesets, "sluice");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  CHECK(table.sets.size() == 4);
+  CHECK(took.count() < 10);
+}
+
+}  // namespace
+}  // namespace sluice::nft
