@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `ct state`, `ct direction`. The bits of NF_CT_STATE_* are x_tables' but for untracked.
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "rules/error.h"
+#include "rules/kernel/nft/codec.h"
+
+namespace sluice::kernel::nft {
+namespace {
+
+constexpr std::uint32_t same_bits =
+    Conntrack::invalid | Conntrack::established | Conntrack::related | Conntrack::new_connection;
+static_assert(Conntrack::invalid == NF_CT_STATE_INVALID_BIT);
+static_assert(Conntrack::new_connection == NF_CT_STATE_BIT(IP_CT_NEW));
+
+constexpr Field state_field = CtField{NFT_CT_STATE};
+constexpr Field direction_field = CtField{NFT_CT_DIRECTION};
+
+bool decode_states(const Comparison& comparison, model::Rule& rule) {
+  if (comparison.mask.size() != sizeof(std::uint32_t)) return false;
+  const auto bits = from_host_order<std::uint32_t>(comparison.mask);
+  std::uint32_t states = bits & same_bits;
+  if ((bits & NF_CT_STATE_UNTRACKED_BIT) != 0) states |= Conntrack::untracked;
+  // A bit of the packet that is in none of them is not 0.
+  rule.rule.matches.emplace_back(
+      Conntrack{.states = static_cast<std::uint16_t>(states), .negated = !comparison.negated});
+  return states != 0;
+}
+
+bool decode_direction(const Comparison& comparison, model::Rule& rule) {
+  if (comparison.first.size() != 1 || comparison.first.front() > IP_CT_DIR_REPLY) return false;
+  const auto direction = comparison.first.front() == IP_CT_DIR_ORIGINAL
+                             ? Conntrack::Direction::original
+                             : Conntrack::Direction::reply;
+  Conntrack* last = last_match<Conntrack>(rule);
+  if (last != nullptr && !last->direction) {
+    last->direction = direction;
+  } else {
+    rule.rule.matches.emplace_back(Conntrack{.direction = direction});
+  }
+  return true;
+}
+
+}  // namespace
+
+void encode(Expressions& expressions, const Conntrack& match) {
+  const std::uint32_t unknown = match.states & ~(same_bits | Conntrack::untracked);
+  if (unknown != 0) {
+    throw Error(std::make_error_code(std::errc::not_supported),
+                "connection states " + std::to_string(unknown) + " are none of nf_tables'");
+  }
+  if (match.states != 0) {
+    std::uint32_t bits = match.states & same_bits;
+    if ((match.states & Conntrack::untracked) != 0) bits |= NF_CT_STATE_UNTRACKED_BIT;
+    append(expressions, {.field = state_field,
+                         .mask = host_order(bits),
+                         .first = Bytes(sizeof bits),
+                         .negated = !match.negated});
+  }
+  if (match.direction) {
+    const unsigned direction =
+        *match.direction == Conntrack::Direction::original ? IP_CT_DIR_ORIGINAL : IP_CT_DIR_REPLY;
+    append(expressions,
+           {.field = direction_field, .first = {static_cast<std::uint8_t>(direction)}});
+  }
+}
+
+bool decode_conntrack(const Comparison& comparison, model::Rule& rule) {
+  if (comparison.field == state_field) return decode_states(comparison, rule);
+  return comparison.field == direction_field && decode_direction(comparison, rule);
+}
+
+}  // namespace sluice::kernel::nft
