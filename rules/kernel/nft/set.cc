@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/kernel/nft/set.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include <linux/netfilter/nf_tables.h>
+
+#include "rules/error.h"
+
+namespace sluice::kernel::nft {
+namespace {
+
+namespace model = sluice::nft;
+
+struct KeyType {
+  std::optional<Family> family;
+  std::uint32_t type = 0;  // nft(8)'s datatype.h
+  std::uint32_t length = 0;
+};
+
+constexpr std::array<KeyType, 3> key_types{{
+    {.family = Family::ipv4, .type = 7, .length = 4},
+    {.family = Family::ipv6, .type = 8, .length = 16},
+    {.family = std::nullopt, .type = 13, .length = 2},
+}};
+
+// Both ends belong to it.
+struct Interval {
+  Bytes first;
+  Bytes last;
+};
+
+// The next value in network byte order; false where there is none, and all are zero then.
+bool increment(Bytes& key) {
+  for (auto byte = key.rbegin(); byte != key.rend(); ++byte) {
+    if (++*byte != 0) return true;
+  }
+  return false;
+}
+
+void decrement(Bytes& key) {
+  for (auto byte = key.rbegin(); byte != key.rend(); ++byte) {
+    if ((*byte)-- != 0) return;
+  }
+}
+
+void add_interval(SetObject& object, Bytes first, Bytes last) {
+  object.elements.push_back({.key = std::move(first)});
+  if (increment(last)) object.elements.push_back({.key = std::move(last), .end = true});
+}
+
+Bytes key_of(const IpAddress& address) {
+  const auto begin = address.bytes.begin();
+  return {begin, begin + address_bits(address.family) / 8U};
+}
+
+// The last address of the prefix.
+IpAddress last_address(const Cidr& cidr) {
+  IpAddress address = cidr.address;
+  for (unsigned bit = cidr.length; bit < address_bits(address.family); ++bit) {
+    std::uint8_t& byte = address.bytes.at(bit / 8U);
+    byte = static_cast<std::uint8_t>(byte | (0x80U >> (bit % 8U)));
+  }
+  return address;
+}
+
+// Nothing if the elements are no intervals. An end without a beginning holds nothing: nft(8) puts
+// one before the first interval.
+std::optional<std::vector<Interval>> intervals(std::vector<ElementObject> elements,
+                                               std::uint32_t length) {
+  // Where one interval ends another can begin.
+  std::sort(elements.begin(), elements.end(), [](const ElementObject& a, const ElementObject& b) {
+    return std::pair(a.key, !a.end) < std::pair(b.key, !b.end);
+  });
+  std::vector<Interval> all;
+  std::optional<Bytes> first;
+  for (ElementObject& element : elements) {
+    if (element.key.size() != length || (first && !element.end)) return std::nullopt;
+    if (!element.end) {
+      first = std::move(element.key);
+    } else if (first) {
+      decrement(element.key);
+      all.push_back({.first = std::move(*first), .last = std::move(element.key)});
+      first.reset();
+    }
+  }
+  if (first) all.push_back({.first = std::move(*first), .last = Bytes(length, 0xff)});
+  return all;
+}
+
+std::uint16_t port_of(const Bytes& key) {
+  return static_cast<std::uint16_t>(from_network_order(key));
+}
+
+IpAddress address_of(const Bytes& key, Family family) {
+  IpAddress address{.family = family};
+  std::copy(key.begin(), key.end(), address.bytes.begin());
+  return address;
+}
+
+void check_size(std::size_t size, std::size_t most, const std::string& name) {
+  if (size <= most) return;
+  throw Error(
+      std::make_error_code(std::errc::argument_list_too_long),
+      "set " + quote(name) + " of nf_tables has more than " + std::to_string(most) + " members");
+}
+
+// The longest prefix that begins with the interval's first address and stays within it, and so on.
+void add_prefixes(model::Set& set, const Interval& interval, std::size_t most) {
+  const Family family = *set.family;
+  Bytes next = interval.first;
+  const IpAddress last = address_of(interval.last, family);
+  for (bool more = true; more;) {
+    const IpAddress address = address_of(next, family);
+    unsigned length = address_bits(family);
+    while (length > 0) {
+      const Cidr wider = make_cidr(address, static_cast<std::uint8_t>(length - 1));
+      if (wider.address != address || last_address(wider) > last) break;
+      --length;
+    }
+    const Cidr cidr = make_cidr(address, static_cast<std::uint8_t>(length));
+    set.cidrs.push_back(cidr);
+    check_size(set.cidrs.size(), most, set.name);
+    next = key_of(last_address(cidr));
+    more = last_address(cidr) < last && increment(next);
+  }
+}
+
+}  // namespace
+
+SetObject encode_set(const sluice::nft::Set& set) {
+  const KeyType& type = *std::find_if(key_types.begin(), key_types.end(),
+                                      [&](const KeyType& t) { return t.family == set.family; });
+  SetObject object{.name = set.name,
+                   .flags = NFT_SET_INTERVAL,
+                   .key_type = type.type,
+                   .key_length = type.length};
+  for (const PortRange& ports : set.ports) {
+    add_interval(object, network_order(ports.first, type.length),
+                 network_order(ports.last, type.length));
+  }
+  for (const Cidr& cidr : set.cidrs) {
+    add_interval(object, key_of(cidr.address), key_of(last_address(cidr)));
+  }
+  return object;
+}
+
+std::optional<sluice::nft::Set> decode_set(const SetObject& object, std::size_t most) {
+  const auto type = std::find_if(key_types.begin(), key_types.end(), [&](const KeyType& t) {
+    return t.type == object.key_type && t.length == object.key_length;
+  });
+  if (type == key_types.end() || object.flags != NFT_SET_INTERVAL || object.special) {
+    return std::nullopt;
+  }
+  const auto found = intervals(object.elements, object.key_length);
+  if (!found) return std::nullopt;
+  model::Set set{.name = object.name, .family = type->family};
+  for (const Interval& interval : *found) {
+    if (type->family) {
+      add_prefixes(set, interval, most);
+    } else {
+      set.ports.push_back({.first = port_of(interval.first), .last = port_of(interval.last)});
+      check_size(set.ports.size(), most, set.name);
+    }
+  }
+  return set;
+}
+
+}  // namespace sluice::kernel::nft
