@@ -11,14 +11,15 @@
 
 namespace sluice::kernel::nft {
 
-// Whether the calling thread's namespace has nf_tables. Creates nothing.
+// Whether the calling thread's namespace has nf_tables. Creates nothing. Throws Error (EPERM
+// without CAP_NET_ADMIN in it).
 bool is_offered();
 
 // The rules in the inet table `table_name`. Ours too is every other inet table that has a chain
-// with one of our names (chains.h): whoever removes need not know what the table was called. write()
-// leaves one table. Throws nothing.
-// write() throws Error: ENOTSUP naming what the kernel lacks (nat in an inet table: Linux 5.2),
-// EAGAIN if another writer won every time, EPERM where another program owns the table.
+// with one of our names (chains.h): whoever removes need not know what the table was called.
+// write() leaves one table. Throws nothing. write() throws Error: ENOTSUP naming what the kernel
+// lacks (nat in an inet table: Linux 5.2), EAGAIN if another writer won every time, EPERM where
+// another program owns the table.
 std::unique_ptr<RuleTables> make_tables(const std::string& table_name);
 
 }  // namespace sluice::kernel::nft

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Transactions that replace what is ours in the calling thread's network namespace.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "rules/backend.h"
+#include "rules/kernel/nft/batch.h"
+#include "rules/kernel/nft/object.h"
+#include "rules/kernel/nft/snapshot.h"
+#include "rules/kernel/nft/socket.h"
+
+namespace sluice::kernel::nft {
+
+// Deletes the snapshot's tables and creates `tables`, in one transaction. False if somebody wrote
+// since the snapshot was taken: nothing was done. True also where the kernel could not tell how it
+// ended: read it back. Throws Error: ENOTSUP naming what the kernel lacks, else its errno.
+bool replace_tables(Socket& socket, const Snapshot& snapshot,
+                    const std::vector<TableObject>& tables);
+
+// Takes out of tables that were read what cannot be written: expressions, sets and hooks that have
+// no place in the objects. Returns a notice for each chain or set that loses something.
+Notices keep_writable(std::vector<TableObject>& tables);
+
+}  // namespace sluice::kernel::nft

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/kernel/nft/tables.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "rules/error.h"
+#include "rules/kernel/nft/replacement.h"
+#include "rules/kernel/nft/snapshot.h"
+#include "rules/kernel/nft/socket.h"
+#include "rules/kernel/nft/table.h"
+#include "rules/nft/translate.h"
+
+namespace sluice::kernel::nft {
+namespace {
+
+namespace model = sluice::nft;
+
+// Another writer must win this often in a row before we give up.
+constexpr int commit_attempts = 10;
+
+bool is_too_big(const Error& error) {
+  return error.code() == std::errc::argument_list_too_long;
+}
+
+// What a pod has put too much into can be replaced all the same.
+Snapshot snapshot_of(Socket& socket, const std::string& table) {
+  try {
+    return take_snapshot(socket, table);
+  } catch (const Error& error) {
+    if (!is_too_big(error)) throw;
+    return find_tables(socket, table);
+  }
+}
+
+class NfTables : public RuleTables {
+ public:
+  explicit NfTables(std::string table) : table_(std::move(table)) {}
+
+  const char* name() const override { return "nftables"; }
+  std::vector<Ruleset> read() override;
+  bool holds_ours() override;
+  Notices write(const Interception& wanted) override;
+  Notices roll_back() override;
+
+ private:
+  // What is to be, and what reads back then.
+  struct Goal {
+    std::vector<TableObject> tables;
+    std::vector<Ruleset> rulesets;
+  };
+
+  Goal goal_of(const Interception& wanted) const;
+  bool is_reached(const Goal& goal, const Snapshot& snapshot) const;
+
+  std::string table_;
+  // What was there before write() changed it; nothing if it has not.
+  std::optional<Snapshot> previous_;
+};
+
+std::vector<Ruleset> NfTables::read() {
+  const std::unique_ptr<Socket> socket = Socket::open();
+  if (!socket) return {};
+  for (const TableObject& table : take_snapshot(*socket, table_).tables) {
+    if (table.name == table_) return model::from_nft(decode_table(table));
+  }
+  return {};
+}
+
+bool NfTables::holds_ours() {
+  const std::unique_ptr<Socket> socket = Socket::open();
+  return socket && !find_tables(*socket, table_).tables.empty();
+}
+
+// An Owner for the UID and one for the GID are the same as one for both, and read back as that: it
+// is not the rule sets that are compared but what they come back as.
+NfTables::Goal NfTables::goal_of(const Interception& wanted) const {
+  const model::Table table = model::to_nft(wanted.rulesets, table_);
+  if (table.chains.empty()) return {};
+  TableObject object = encode_table(table);
+  std::vector<Ruleset> rulesets = model::from_nft(decode_table(object));
+  return {.tables = {std::move(object)}, .rulesets = std::move(rulesets)};
+}
+
+bool NfTables::is_reached(const Goal& goal, const Snapshot& snapshot) const {
+  if (snapshot.tables.size() != goal.tables.size() || !snapshot.whole) return false;
+  if (goal.tables.empty()) return true;
+  if (snapshot.tables.front().name != table_) return false;
+  try {
+    return model::from_nft(decode_table(snapshot.tables.front())) == goal.rulesets;
+  } catch (const Error& error) {
+    if (!is_too_big(error)) throw;
+    return false;
+  }
+}
+
+Notices NfTables::write(const Interception& wanted) {
+  const Goal goal = goal_of(wanted);
+  const std::unique_ptr<Socket> socket = Socket::open();
+  if (!socket) {
+    if (goal.tables.empty()) return {};
+    throw Error(std::make_error_code(std::errc::not_supported),
+                "the kernel does not offer nf_tables (module nf_tables)");
+  }
+  std::optional<std::uint32_t> written;  // the generation that is ours
+  for (int attempt = 0; attempt <= commit_attempts; ++attempt) {
+    Snapshot snapshot = snapshot_of(*socket, table_);
+    if (is_reached(goal, snapshot)) return {};
+    if (written == snapshot.generation) {
+      throw Error(EIO, "write table " + quote(table_) + " of nf_tables: it reads back otherwise");
+    }
+    if (attempt == commit_attempts) break;
+    if (!replace_tables(*socket, snapshot, goal.tables)) continue;
+    written = snapshot.generation + 1;
+    if (!previous_) previous_ = std::move(snapshot);
+  }
+  throw Error(EAGAIN, "write table " + quote(table_) +
+                          " of nf_tables: another writer came between " +
+                          std::to_string(commit_attempts) + " times");
+}
+
+Notices NfTables::roll_back() {
+  if (!previous_) return {};
+  Snapshot previous = *std::exchange(previous_, std::nullopt);
+  Notices notices = keep_writable(previous.tables);
+  try {
+    const std::unique_ptr<Socket> socket = Socket::open();
+    if (!previous.whole) {
+      notices.push_back("could not put back what there was too much of in nf_tables");
+    }
+    for (int attempt = 0; socket && attempt < commit_attempts; ++attempt) {
+      if (replace_tables(*socket, find_tables(*socket, table_), previous.tables)) return notices;
+    }
+    notices.push_back("could not put back table " + quote(table_) +
+                      " of nf_tables: another writer came between");
+  } catch (const std::exception& failure) {
+    notices.push_back("could not put back table " + quote(table_) +
+                      " of nf_tables: " + failure.what());
+  }
+  return notices;
+}
+
+}  // namespace
+
+bool is_offered() {
+  return Socket::open() != nullptr;
+}
+
+std::unique_ptr<RuleTables> make_tables(const std::string& table_name) {
+  return std::make_unique<NfTables>(table_name);
+}
+
+}  // namespace sluice::kernel::nft
