@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What holds for every configuration through nf_tables: it is read back as it was written, written
+// once only, and gone without remnants.
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <iostream>
+#include <string>
+
+#include "rules/error.h"
+#include "rules/kernel/nft/tables.h"
+#include "rules/redirect.h"
+#include "tests/kernel/configs.h"
+#include "tests/kernel/nft_netns.h"
+#include "tests/kernel/seed.h"
+#include "tests/random_config.h"
+
+namespace sluice::kernel {
+namespace {
+
+void check_applied(const TestNetns& netns, const Interception& wanted) {
+  CHECK(nft_write(netns, wanted).empty());
+  CHECK(difference(shown(canonical_of(wanted)), shown(nft_read(netns))) == nothing);
+  CHECK(nft_read(netns) == canonical_of(wanted));
+}
+
+void check_not_written_again(const TestNetns& netns, const Interception& wanted) {
+  const std::uint32_t before = nft_generation(netns);
+  CHECK(nft_write(netns, wanted).empty());
+  CHECK(nft_generation(netns) == before);
+}
+
+void check_removed(const TestNetns& netns) {
+  CHECK(nft_write(netns, {}).empty());
+  CHECK(nft_list(netns) == nothing);
+  CHECK_FALSE(nft_holds_ours(netns));
+}
+
+TEST_CASE("nf_tables holds every golden configuration") {
+  for (const NamedConfig& golden : golden_configs()) {
+    INFO(golden.name);
+    const TestNetns netns;
+    for (const Interception& wanted :
+         {both_families(golden.config), ipv4_only(golden.config), ipv6_blocked(golden.config)}) {
+      check_applied(netns, wanted);
+      check_not_written_again(netns, wanted);
+    }
+    CHECK(nft_holds_ours(netns));
+    check_removed(netns);
+  }
+}
+
+TEST_CASE("nf_tables holds random configurations") {
+  INFO("SLUICE_SEED=" << test_seed());
+  RandomConfig random(test_seed() + 2);
+  const TestNetns netns;
+  for (int round = 0; round < 150; ++round) {
+    INFO("round " << round);
+    const PodNetwork pod{.addresses = {parse_address("10.0.0.2"), parse_address("fd00::2")}};
+    const Interception wanted = interception(random.next(), pod);
+    check_applied(netns, wanted);
+    check_not_written_again(netns, wanted);
+  }
+  check_removed(netns);
+}
+
+TEST_CASE("nothing is created where nothing is wanted") {
+  const TestNetns netns;
+  const std::uint32_t before = nft_generation(netns);
+  CHECK(nft_write(netns, {}).empty());
+  CHECK_FALSE(nft_holds_ours(netns));
+  CHECK(nft_read(netns).empty());
+  CHECK(nft_generation(netns) == before);
+}
+
+TEST_CASE("counters stay where nothing is to be written") {
+  const TestNetns netns;
+  const Interception wanted = both_families(small_config());
+  nft_write(netns, wanted);
+  netns.send_packets(80, 3);
+  const std::string before = nft_list(netns);
+  CHECK_THAT(before, Catch::Contains("counter packets 3"));
+  nft_write(netns, wanted);
+  CHECK(difference(before, nft_list(netns)) == nothing);
+}
+
+TEST_CASE("tables of others stay as they are") {
+  const TestNetns netns;
+  std::string others;
+  for (const std::string family : {"ip", "ip6", "inet", "arp", "bridge"}) {
+    others += "table " + family + " other {\n set s { type ipv4_addr; elements = { 10.0.0.1 } }\n" +
+              " chain ISTIOD { counter accept\n }\n chain output { type filter hook output "
+              "priority 0; }\n}\n";
+  }
+  others = others.substr(0, others.find("table arp"));
+  others += "table ip sluice {\n chain ISTIO_OUTPUT { counter\n }\n}\n";
+  nft_load(netns, others);
+  const std::string before = nft_list(netns);
+  nft_write(netns, both_families(large_config()));
+  nft_write(netns, both_families(small_config()));
+  nft_write(netns, {});
+  CHECK(difference(before, nft_list(netns)) == nothing);
+}
+
+TEST_CASE("ours under another name is taken out in the same transaction") {
+  const TestNetns netns;
+  nft_write(netns, both_families(large_config()), "before");
+  CHECK(nft_holds_ours(netns));
+  CHECK(nft_read(netns).empty());
+  const std::uint32_t generation = nft_generation(netns);
+  nft_write(netns, both_families(small_config()));
+  CHECK(nft_generation(netns) == generation + 1);
+  CHECK(netns.must({"nft", "list", "tables"}) == "table inet sluice\n");
+  nft_write(netns, {}, "unheard-of");
+  CHECK(nft_list(netns) == nothing);
+}
+
+// The same number of CIDRs of each family, none of which can be merged.
+RedirectConfig many_cidrs(int count) {
+  RedirectConfig config;
+  for (int i = 0; i < count; ++i) {
+    const std::string middle = std::to_string(i / 256) + "." + std::to_string(i % 256);
+    config.exclude_outbound_cidrs.push_back(parse_cidr("10." + middle + ".0/25"));
+    config.exclude_outbound_cidrs.push_back(
+        parse_cidr("fd00:" + std::to_string(i / 1000) + ":" + std::to_string(i % 1000) + "::/49"));
+  }
+  return config;
+}
+
+TEST_CASE("thousands of CIDRs are a matter of milliseconds") {
+  for (const int count : {5000, 8192}) {
+    const TestNetns netns;
+    const Interception wanted = both_families(many_cidrs(count));
+    const auto begin = std::chrono::steady_clock::now();
+    nft_write(netns, wanted);
+    const auto end = std::chrono::steady_clock::now();
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(end - begin).count();
+    std::cout << count << " CIDRs of each family through nf_tables: " << ms << " ms\n";
+    CHECK(nft_read(netns) == canonical_of(wanted));
+    check_not_written_again(netns, wanted);
+    check_removed(netns);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::kernel
