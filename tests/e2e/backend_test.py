@@ -19,8 +19,18 @@ CASES = int(os.environ.get("SLUICE_CASES", "500")) // 5
 SWITCHES = 20
 BACKENDS = ("xtables", "nftables")
 FOREIGN_NFT = """
-table inet firewall { chain input { type filter hook input priority 5; policy accept; tcp dport 4444 drop; } }
-table ip nat { chain OUTPUT { type nat hook output priority 0; policy accept; tcp dport 4445 redirect to :4446; } }
+table inet firewall {
+  chain input {
+    type filter hook input priority 5; policy accept;
+    tcp dport 4444 drop
+  }
+}
+table ip nat {
+  chain OUTPUT {
+    type nat hook output priority 0; policy accept;
+    tcp dport 4445 redirect to :4446
+  }
+}
 """
 FOREIGN_XTABLES = "*mangle\n-A FORWARD -p tcp -m tcp --dport 4447 -j DROP\nCOMMIT\n" \
                   "*nat\n-A OUTPUT -p tcp -m tcp --dport 4448 -j REDIRECT --to-ports 4449\nCOMMIT\n"
