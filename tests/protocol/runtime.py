@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PLUGIN = os.environ.get("SLUICE_CNI", str(ROOT / "out" / "sluice-cni"))
+# Absolute: a test may give the plugin another working directory.
+PLUGIN = os.path.abspath(os.environ.get("SLUICE_CNI", ROOT / "out" / "sluice-cni"))
 PREFIX = "sluice-proto"
 CONTAINER_ID = "f2d49e2dec59a0d50b54fd5562fb68d01d66736ca3dd6e30c18160ebbe069709"
 KUBERNETES_ARGS = (
