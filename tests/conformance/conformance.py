@@ -114,17 +114,25 @@ class ConformanceCase(Traced):
 
     def pod(self, **kind):
         pod = super().pod(**kind)
-        self.known[pod] = state(pod)
+        self.look(pod)
         return pod
+
+    def look(self, pod):
+        """From here on the pod as it is now is the pod as it should be."""
+        self.known[pod] = state(pod)
 
     def by_hand(self, pod, *argv, text=None):
         """Another program changes the pod."""
         pod.inside(*argv, text=text)
-        self.known[pod] = state(pod)
+        self.look(pod)
+
+    def add_interface(self, pod, name):
+        pod.add_interface(name)
+        self.look(pod)
 
     def ip(self, pod, *lines):
         pod.ip(*lines)
-        self.known[pod] = state(pod)
+        self.look(pod)
 
     def same(self, pod):
         self.assertEqual(state(pod), self.known[pod], "the pod was changed")
@@ -165,7 +173,7 @@ class ConformanceCase(Traced):
             self.judge(how["env"].get("CNI_COMMAND", command), outcome, "stdout" in how)
         if pod in self.known:
             if outcome.rc == 0 and command in ("ADD", "DEL"):
-                self.known[pod] = state(pod)
+                self.look(pod)
             elif outcome.rc >= 0 and not self.batched:
                 self.same(pod)
         return outcome

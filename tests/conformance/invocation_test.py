@@ -115,16 +115,14 @@ class Invocation(ConformanceCase):
         pods = []
         for container_id, ifname in (("a.b", "c"), ("a", "b.c")):
             pod = self.pod(bare=True)
-            pod.add_interface(ifname)
-            self.known[pod] = None
+            self.add_interface(pod, ifname)
             pods.append((pod, {"CNI_CONTAINERID": container_id, "CNI_IFNAME": ifname}))
         self.assert_apart(*pods)
 
     @case("A-014", "an interface name has at most 15 bytes")
     def test_a_014(self):
         pod = self.pod()
-        pod.add_interface("fifteen-bytes-x")
-        self.known.pop(pod)
+        self.add_interface(pod, "fifteen-bytes-x")
         self.assertEqual(self.call("ADD", ours(pod), pod, env={"CNI_IFNAME": "fifteen-bytes-x"}).rc, 0)
         self.refused("ADD", ours(pod), 4, "CNI_IFNAME", env={"CNI_IFNAME": "sixteen-bytes-xx"}, pod=pod)
 
