@@ -152,10 +152,10 @@ class ConformanceCase(Traced):
     def assert_not_redirected(self, pod, *_, **__):
         self.assertNotRegex(state(pod), "ISTIO_|sluice|::6/128|fwmark")
 
-    def assert_as(self, pod, document):
+    def assert_as(self, pod, **keys):
         """The rules in the pod are those that one ADD with this configuration writes into a fresh one."""
         fresh = self.pod()
-        self.add(fresh, ours(fresh) | {key: value for key, value in document.items() if key != "prevResult"})
+        self.add(fresh, ours(fresh, **keys))
         self.assertEqual(state(pod, RULES), state(fresh, RULES))
 
     # ---- calls
@@ -223,6 +223,24 @@ class ConformanceCase(Traced):
         else:
             self.assert_error(outcome, {4, 5, 7, 11, *range(100, 110)})
             self.assert_not_redirected(pod)
+
+    def places(self, command, document, pod):
+        """The system calls of a call that succeeds, from reading stdin on: (name, which of that name)."""
+        self.assertEqual(self.call(command, document, pod, wrap=self.strace()).rc, 0)
+        names, found, reading = [], [], False
+        for line in self.calls():
+            reading = reading or line.startswith("read(0,")
+            name = line.split("(")[0]
+            names.append(name)
+            if reading and name.isidentifier():
+                found.append((name, names.count(name)))
+        self.assertGreater(len(found), 10)
+        return found
+
+    def at(self, place, what):
+        """How to run the plugin so that this happens at that system call: "signal=SIGKILL", "error=EMFILE"."""
+        name, number = place
+        return self.strace("-e", f"trace={name}", "-e", f"inject={name}:{what}:when={number}")
 
     def release_only(self):
         if SANITIZED:

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Signals, streams that fail and system calls that fail: A-135 to A-145, A-147."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+from tests.conformance.cases import case
+from tests.conformance.conformance import ConformanceCase, ours, plain, sanitizer_options, wait_for
+from tests.protocol import runtime
+from tests.protocol.fake_agent import Agent, hang
+from tests.protocol.netconf import V4, V6
+from tests.protocol.process_test import CLOSED_STDERR, CLOSED_STDOUT
+
+# What the kernel says when it has run out of something, by system call.
+ERRORS = {
+    "openat": ("EMFILE", "ENFILE"), "socket": ("EMFILE", "ENOBUFS"), "bind": ("ENOMEM",), "sendmsg": ("ENOBUFS",),
+    "sendto": ("ENOBUFS",), "recvmsg": ("ENOBUFS", "ENOMEM"), "recvfrom": ("ENOBUFS",), "setsockopt": ("ENOMEM",),
+    "getsockopt": ("ENOMEM",), "setns": ("ENOMEM",), "ioctl": ("ENOMEM",), "flock": ("ENOLCK",), "mmap": ("ENOMEM",),
+    "brk": ("ENOMEM",), "clone": ("EAGAIN",), "clone3": ("EAGAIN",), "fork": ("EAGAIN",), "vfork": ("EAGAIN",),
+}  # fmt: skip
+YEAR = 365 * 24 * 3600
+NEXT_YEAR = ("unshare", "--time", "--monotonic", str(YEAR), "--boottime", str(YEAR), "--fork")
+DUAL = (V6, V4)
+
+
+class Signals(ConformanceCase):
+    def killed(self, command, prepare):
+        """A pod after each place at which the command was killed, all in turn the same one."""
+        pod = self.pod()
+        document = ours(pod, addresses=DUAL)
+        prepare(pod)
+        count = 0
+        for place in self.places(command, document, pod):
+            prepare(pod)
+            with self.subTest(command=command, place=place):
+                outcome = self.call(command, document, pod, rc=(0, -signal.SIGKILL), wrap=self.at(place, "signal=SIGKILL"))
+                count += outcome.rc != 0
+                self.look(pod)
+                yield pod
+        self.assertGreater(count, 20)
+
+    @case("A-135", "killed at any system call, an ADD or DEL leaves nothing that the next DEL does not take out")
+    def test_a_135(self):
+        for pod in self.killed("ADD", self.look):
+            self.delete(pod)
+        self.add(pod)
+        for pod in self.killed("DEL", self.add):
+            self.delete(pod)
+
+    @case("A-136", "killed at any system call, an ADD is made whole by the next")
+    def test_a_136(self):
+        for pod in self.killed("ADD", self.delete):
+            self.add(pod, ours(pod, addresses=DUAL))
+            self.silent("CHECK", ours(pod, addresses=DUAL), pod)
+
+    def asking(self, pod, agent):
+        """An ADD that waits for an agent which does not answer."""
+        with self.node.namespace.entered():
+            child = subprocess.Popen([runtime.PLUGIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, start_new_session=True,
+                                     env=runtime.environment("ADD", pod, **sanitizer_options(())))  # fmt: skip
+        self.addCleanup(child.communicate)
+        self.addCleanup(child.kill)
+        child.stdin.write(json.dumps(ours(pod, agentSocket=agent.path, agentTimeoutMs=9000)).encode())
+        child.stdin.close()
+        child.stdin = None
+        asked = len(agent.questions())
+        self.assertTrue(wait_for(lambda: len(agent.questions()) > asked), "nobody was asked")
+        return child
+
+    def ended(self, child):
+        """Its outcome, once its streams are at their end."""
+        start = time.monotonic()
+        out, err = child.communicate(timeout=20)
+        return runtime.Outcome(child.returncode, out, err.decode(), time.monotonic() - start)
+
+    @case("A-137", "SIGTERM or SIGINT in the middle of ADD: within a second all is done, or undone and said")
+    def test_a_137(self):
+        pod, agent = self.pod(), Agent(self, hang)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            child = self.asking(pod, agent)
+            child.send_signal(number)
+            outcome = self.ended(child)
+            self.assertLess(outcome.seconds, 1)
+            self.assert_error(outcome, {11, *range(100, 110)})
+            self.same(pod)
+        document = ours(pod, addresses=DUAL)
+        for place in self.places("ADD", document, pod)[::3]:
+            self.delete(pod)
+            with self.subTest(place=place), self.many():
+                self.clean(self.call("ADD", document, pod, seconds=1, wrap=self.at(place, "signal=SIGTERM")), pod)
+
+    @case("A-138", "SIGTERM in the middle of DEL: it is done, or said, and the next one finishes")
+    def test_a_138(self):
+        pod = self.pod()
+        self.add(pod)
+        for place in self.places("DEL", ours(pod), pod)[::2]:
+            self.add(pod)
+            with self.subTest(place=place), self.many():
+                outcome = self.call("DEL", ours(pod), pod, seconds=1, wrap=self.at(place, "signal=SIGTERM"))
+                if outcome.rc == 0:
+                    self.assert_not_redirected(pod)
+                self.delete(pod)
+
+    @case("A-139", "killed, it leaves no process and no open stream behind: it starts no other program")
+    def test_a_139(self):
+        pod = self.pod()
+        child = self.asking(pod, Agent(self, hang))
+        child.kill()
+        self.assertLess(self.ended(child).seconds, 0.5)
+        self.assertFalse(members(child.pid))
+
+    @case("A-140", "no verb starts a process, so none can hold the runtime's streams")
+    def test_a_140(self):
+        pod = self.pod()
+        for command in ("ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION"):
+            wrap = self.strace("-e", "trace=process")
+            self.assertEqual(self.call(command, ours(pod, version="1.1.0"), pod, wrap=wrap).rc, 0)
+            calls = [call for call in self.calls() if re.match("clone|fork|vfork|exec", call)]
+            self.assertEqual(len(calls), 1, calls)
+
+
+class Streams(ConformanceCase):
+    def failed_after_all(self, pod, **how):
+        """The result cannot be delivered: exit status 1, and DEL, which follows, finds all of it."""
+        self.assertEqual(self.call("ADD", ours(pod), pod, rc=(1,), **how).rc, 1)
+        self.look(pod)
+        self.delete(pod)
+
+    @case("A-141", "a runtime that no longer reads is a failed ADD, not a death by SIGPIPE")
+    def test_a_141(self):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        with os.fdopen(write_end, "wb") as pipe, self.many():
+            self.failed_after_all(self.pod(), stdout=pipe)
+
+    @case("A-142", "a full stdout is a failed ADD")
+    def test_a_142(self):
+        with open("/dev/full", "wb") as full, self.many():
+            self.failed_after_all(self.pod(), stdout=full)
+            self.assertEqual(self.call("VERSION", b"", stdout=full).rc, 1)
+
+    @case("A-143", "a closed stdout is a failed ADD, and the result is written nowhere else")
+    def test_a_143(self):
+        wrap = (*self.strace("-e", "trace=write"), *CLOSED_STDOUT)
+        with self.many():
+            self.failed_after_all(self.pod(), wrap=wrap, stdout=subprocess.DEVNULL)
+        self.assertFalse([call for call in self.calls() if "cniVersion" in call])
+
+    @case("A-144", "a stderr that is closed or never read holds nothing up")
+    def test_a_144(self):
+        pod = self.pod()
+        self.add(pod, wrap=CLOSED_STDERR)
+        read_end, write_end = os.pipe()
+        self.addCleanup(os.close, read_end)
+        self.addCleanup(os.close, write_end)
+        os.set_blocking(write_end, False)
+        try:
+            while os.write(write_end, b"x" * 4096):
+                pass
+        except BlockingIOError:
+            pass
+        os.set_blocking(write_end, True)
+        wrap = ("sh", "-c", f'exec "$@" 2>/proc/self/fd/{write_end}', "sh")
+        document = ours(pod, unknownKey=1, logLevel="debug")
+        self.add(pod, document, wrap=wrap, pass_fds=(write_end,), seconds=2)
+        self.refused("ADD", ours(pod, proxyPort=0), 7, pod=pod, wrap=wrap, pass_fds=(write_end,), seconds=2)
+
+    @case("A-145", "waits are measured by the monotonic clock, wherever it stands")
+    def test_a_145(self):
+        agent = Agent(self, hang)
+        for wrap in ((), NEXT_YEAR):
+            pod = self.pod()
+            document = ours(pod, agentSocket=agent.path, agentTimeoutMs=300)
+            outcome = self.call("ADD", document, pod, wrap=wrap)
+            self.assert_error(outcome, 11)
+            self.assertGreater(outcome.seconds, 0.25)
+            self.assertLess(outcome.seconds, 2)
+        self.passes(plain(), wrap=NEXT_YEAR)
+
+
+class Exhausted(ConformanceCase):
+    @case("A-147", "whatever the kernel has run out of, at any call: all is done, or undone and said")
+    def test_a_147(self):
+        pod = self.pod()
+        document = ours(pod, addresses=DUAL)
+        for place in self.places("ADD", document, pod):
+            for error in ERRORS.get(place[0], ()):
+                self.delete(pod)
+                with self.subTest(place=place, error=error), self.many():
+                    self.clean(self.call("ADD", document, pod, wrap=self.at(place, f"error={error}")), pod)
+
+
+def members(session):
+    """The processes of a session."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and os.getsid(int(name)) == session:
+                found.append(int(name))
+        except ProcessLookupError:
+            pass
+    return found
