@@ -12,7 +12,7 @@ import pathlib
 import tempfile
 import time
 
-from tests.conformance import cases
+from tests.conformance import cases, unending
 from tests.e2e.cni import BACKEND
 from tests.e2e.namespace import Namespace
 from tests.protocol import runtime
@@ -85,6 +85,11 @@ def plain(version="1.0.0", **keys):
 
 
 class ConformanceCase(Traced):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        unending.start()
+
     def run(self, result=None):
         result = self.defaultTestResult() if result is None else result
         before = len(result.failures) + len(result.errors)

@@ -3,21 +3,18 @@
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import threading
 import time
 
+from tests.conformance import unending
 from tests.conformance.cases import case
-from tests.conformance.conformance import ConformanceCase, ours, plain, sanitizer_options
+from tests.conformance.conformance import ConformanceCase, ours, plain
 from tests.protocol import runtime
-from tests.protocol.environment_test import OpenPipe
 from tests.protocol.process_test import CLOSED_STDIN, NO_DIRECTORY
 from tests.protocol.trace_test import WRITES
 
-# What an unanswered ADD may take altogether: the default deadline of 20 s, and a busy machine.
-DEADLINE_SECONDS = 25
 SIGNALS = (
     "/usr/bin/python3", "-c",
     "import os, signal, sys\n"
@@ -28,42 +25,13 @@ SIGNALS = (
 )  # fmt: skip
 
 
-class Unending(threading.Thread):
-    """An ADD whose document is all there while its stdin stays open."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.outcome = None
-        self.start()
-
-    def run(self):
-        read_end, write_end = os.pipe()
-        os.write(write_end, json.dumps(plain()).encode())
-        with os.fdopen(read_end, "rb") as stdin:
-            try:
-                self.outcome = runtime.run("ADD", stdin, timeout=DEADLINE_SECONDS, env=sanitizer_options(()))
-            except runtime.subprocess.TimeoutExpired:
-                pass
-            finally:
-                os.close(write_end)
-
-
-_unending = []
-
-
-def setUpModule():
-    _unending.append(Unending())
-
-
 class Waiting(ConformanceCase):
-    """The last class by name, so that what it waits for has had the time of the others."""
-
     @case("A-034", "a stdin that never ends is given up at the deadline, with nothing done")
     def test_a_034(self):
-        unending = _unending[0]
-        unending.join(DEADLINE_SECONDS + 5)
-        self.assertIsNotNone(unending.outcome, f"still waiting after {DEADLINE_SECONDS} s")
-        self.assert_error(unending.outcome, (5, 11))
+        outcome, pod = unending.outcome()
+        self.assertIsNotNone(outcome, f"still waiting after {unending.SECONDS} s")
+        self.assert_error(outcome, (5, 11))
+        self.assert_not_redirected(pod)
 
 
 class Process(ConformanceCase):
