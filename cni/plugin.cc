@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cni/plugin.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <exception>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "cni/result.h"
 #include "cni/verbs.h"
@@ -11,6 +15,8 @@
 
 namespace sluice::cni {
 namespace {
+
+constexpr std::size_t told_keys = 8;
 
 std::string about() {
   std::string versions;
@@ -27,8 +33,15 @@ void log_config(const PluginConfig& config, Outcome& outcome) {
   for (const std::string& problem : config.problems) {
     log(outcome, LogLevel::warn, "network configuration: " + problem);
   }
-  for (const std::string& key : config.unknown_keys) {
-    log(outcome, LogLevel::warn, "network configuration: key " + quote(key) + " is unknown");
+  // Each line is a system call and a line of the node's journal, for every pod.
+  const std::vector<std::string>& unknown = config.unknown_keys;
+  for (std::size_t i = 0; i < std::min(unknown.size(), told_keys); ++i) {
+    log(outcome, LogLevel::warn, "network configuration: key " + quote(unknown[i]) + " is unknown");
+  }
+  if (unknown.size() > told_keys) {
+    log(outcome, LogLevel::warn,
+        "network configuration: " + std::to_string(unknown.size() - told_keys) +
+            " more keys are unknown");
   }
 }
 

@@ -151,6 +151,18 @@ TEST_CASE("plugin: keys that are not known are warned of, once each", "[plugin]"
               R"(network configuration: key "odd\x0akey" is unknown)"});
 }
 
+TEST_CASE("plugin: of a great many unknown keys the first are named, the others counted",
+          "[plugin]") {
+  PluginRun plugin;
+  for (int i = 0; i < 8; ++i) plugin.network["key" + std::to_string(i)] = i;
+  CHECK(logged(plugin("ADD"), LogLevel::warn).size() == 8);
+  for (int i = 8; i < 1000; ++i) plugin.network["key" + std::to_string(i)] = i;
+  const Texts told = logged(plugin("ADD"), LogLevel::warn);
+  REQUIRE(told.size() == 9);
+  CHECK(told.front() == R"(network configuration: key "key0" is unknown)");
+  CHECK(told.back() == "network configuration: 992 more keys are unknown");
+}
+
 TEST_CASE("plugin: the log level is handed on", "[plugin]") {
   PluginRun plugin;
   CHECK(plugin("ADD").log_level == LogLevel::info);
