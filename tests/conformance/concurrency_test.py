@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 from tests.conformance.cases import case
-from tests.conformance.conformance import RULES, ConformanceCase, ours, plain, state, wait_for
+from tests.conformance.conformance import RULES, SLOWER, SPARSER, ConformanceCase, ours, plain, state, wait_for
 from tests.protocol import runtime
 from tests.protocol.lock_test import locked
 from tests.protocol.netconf import V6, injected
@@ -137,7 +137,7 @@ class Concurrency(ConformanceCase):
             pass
         outcome = self.add(pod)
         self.assertNotIn("lock", outcome.stderr)
-        self.assertLess(outcome.seconds, 0.45)
+        self.assertLess(outcome.seconds, 0.45 * SLOWER)
 
     @case("A-146", "CHECK agrees with ADD at once, and a thousand times, and stays silent")
     def test_a_146(self):
@@ -146,5 +146,5 @@ class Concurrency(ConformanceCase):
             document = ours(pod, injected(excludeOutboundPorts="25"), addresses=addresses)
             self.add(pod, document)
             with self.many(pod):
-                for _ in range(500):
+                for _ in range(500 // SPARSER):
                     self.silent("CHECK", document, pod)

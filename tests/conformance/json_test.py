@@ -4,7 +4,7 @@
 import json
 
 from tests.conformance.cases import case
-from tests.conformance.conformance import MEBI, RULES, ConformanceCase, ours, plain, state
+from tests.conformance.conformance import MEBI, RULES, SANITIZED, SPARSER, ConformanceCase, ours, plain, state
 from tests.protocol.netconf import ABSENT, prev_result
 from tests.protocol.stdin_test import BAD_MEMBERS, with_member
 
@@ -40,7 +40,7 @@ class Json(ConformanceCase):
         pod = self.pod()
         text = json.dumps(ours(pod))
         with self.many(pod):
-            for end in range(len(text)):
+            for end in range(0, len(text), SPARSER):
                 self.refused("ADD", text[:end], (6, 7), pod=pod)
 
     @case("A-049", "nothing but blanks may follow the document")
@@ -128,7 +128,7 @@ class Json(ConformanceCase):
     def test_a_060(self):
         for stdin in (b"[" * 1000000, b'{"a":' * 100000, b"[" * 1000000 + b"]" * 1000000):
             for command in ("ADD", "DEL"):
-                self.refused(command, stdin, 6, wrap=("prlimit", "--stack=262144"))
+                self.refused(command, stdin, 6, wrap=() if SANITIZED else ("prlimit", "--stack=262144"))
 
     @case("A-061", "a million keys, and 100,000 equal ones, cost no more than their number")
     def test_a_061(self):

@@ -8,11 +8,11 @@ import subprocess
 import threading
 
 from tests.conformance.cases import case
-from tests.conformance.conformance import RULES, ConformanceCase, ours, plain, state, wait_for
+from tests.conformance.conformance import ConformanceCase, ours, state, wait_for
 from tests.protocol import runtime
 from tests.protocol.add_del_check_test import FOREIGN_FILTER, FOREIGN_NAT
 from tests.protocol.namespace_test import within
-from tests.protocol.netconf import V4, V6
+from tests.protocol.netconf import V4
 
 FOREIGN_NFT = "table inet theirs { chain c { type nat hook output priority -100; tcp dport 81 redirect to :82; }; }"
 # The delay must outlast what another process does to the namespace meanwhile.

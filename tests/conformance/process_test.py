@@ -58,6 +58,7 @@ class Process(ConformanceCase):
     def test_a_036(self):
         pod = self.pod()
         self.refused("ADD", b"", {5, 6}, pod=pod, wrap=(*self.strace("-e", "trace=read"), *CLOSED_STDIN))
+        self.release_only("the loader reads libraries through the closed descriptor")
         self.assertFalse([call for call in self.calls() if re.match(r'read\(0, "[^"]', call)], self.calls())
 
     @case("A-037", "a stdin that cannot be read is an error of input and output")
@@ -70,14 +71,15 @@ class Process(ConformanceCase):
     def test_a_038(self):
         pod = self.pod()
         for shell in ('exec "$@" <&- >&- 2>&-', 'exec "$@" >&- 2>&-'):
-            wrap = (*self.strace("-e", "trace=openat,socket,write"), "sh", "-c", shell, "sh")
+            wrap = (*self.strace("-e", "trace=openat,socket"), "sh", "-c", shell, "sh")
             with self.many():
                 outcome = self.call("ADD", ours(pod), pod, wrap=wrap, stdout=runtime.subprocess.DEVNULL)
             self.assertEqual((outcome.rc, outcome.stderr), (1, ""))
+            # The runtime follows a failed ADD by DEL.
+            self.delete(pod)
+            self.release_only("the loader reads libraries through the closed descriptors")
             taken = [call for call in self.calls() if re.search(r"= [012]$", call) and "/dev/null" not in call]
-            self.assertEqual([call for call in taken if call.startswith(("openat", "socket"))], [])
-        # The runtime follows a failed ADD by DEL.
-        self.delete(pod)
+            self.assertEqual(taken, [])
 
     @case("A-039", "arguments are ignored, ten thousand of them too")
     def test_a_039(self):
