@@ -116,7 +116,7 @@ class Signals(ConformanceCase):
         self.assertLess(self.ended(child).seconds, 0.5 * SLOWER)
         self.assertFalse(members(child.pid))
 
-    @case("A-140", "no verb starts a process, so none can hold the runtime's streams")
+    @case("A-140", "no verb starts a program, nor a process for an ordinary pod: none can hold the runtime's streams")
     def test_a_140(self):
         pod = self.pod()
         for command in ("ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION"):
