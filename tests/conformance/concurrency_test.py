@@ -111,7 +111,8 @@ class Concurrency(ConformanceCase):
             self.assertIn("lock", self.add(pod).stderr)
             self.delete(pod)
         # Another ADD that stops while it holds the lock, and goes on later.
-        stopped = self.start(ours(pod), pod, self.strace("-e", "trace=flock", "-e", "inject=flock:delay_exit=2000000:when=1"))
+        wrap = self.strace("-e", "trace=flock", "-e", "inject=flock:delay_exit=2000000:when=1")
+        stopped = self.start(ours(pod), pod, wrap)
         self.assertTrue(wait_for(lambda: self.log.exists() and "flock" in self.log.read_text()))
         self.add(pod)
         self.assertIsNone(stopped.poll(), "the other ADD was not stopped")

@@ -38,7 +38,8 @@ class Signals(ConformanceCase):
         for place in self.places(command, document, pod):
             prepare(pod)
             with self.subTest(command=command, place=place):
-                outcome = self.call(command, document, pod, rc=(0, -signal.SIGKILL), wrap=self.at(place, "signal=SIGKILL"))
+                wrap = self.at(place, "signal=SIGKILL")
+                outcome = self.call(command, document, pod, rc=(0, -signal.SIGKILL), wrap=wrap)
                 count += outcome.rc != 0
                 yield pod
         self.assertGreater(count, 20)

@@ -2,7 +2,9 @@
 """CNI_NETNS and what is in it: A-110 to A-126."""
 
 import contextlib
+import functools
 import os
+import pathlib
 import socket
 import subprocess
 import threading
@@ -18,18 +20,22 @@ FOREIGN_NFT = "table inet theirs { chain c { type nat hook output priority -100;
 # The delay must outlast what another process does to the namespace meanwhile.
 DELAY = "delay_enter=700000"
 OWN_PID_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-USER_NAMESPACE = ("unshare", "--user", "--map-root-user", "--net", "sleep", "100")
+USER_NAMESPACE = ("unshare", "--user", "--net", "sleep", "100")
+# As the kubelet maps a pod's users: 65,536 of the node's, from the pod's root on.
+ID_MAP = "0 100000 65536"
 
 
 class UserPod(runtime.Pod):
     """A network namespace that belongs to a user namespace of its own."""
 
-    def __init__(self, case_):  # pylint: disable=super-init-not-called
+    def __init__(self, case_):
         self.child = subprocess.Popen(USER_NAMESPACE)
         case_.addCleanup(self.delete)
         self.path = f"/proc/{self.child.pid}/ns/net"
         own = os.readlink("/proc/self/ns/net")
         wait_for(lambda: os.readlink(self.path) != own)
+        for ids in ("uid", "gid"):
+            pathlib.Path(f"/proc/{self.child.pid}/{ids}_map").write_text(ID_MAP)
         self.inside("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "far0")
         self.inside("ip", "addr", "add", V4, "dev", "eth0")
 
@@ -168,7 +174,8 @@ class Namespace(ConformanceCase):
             for change in ("link del eth0", "link set eth0 name eth9"):
                 with self.subTest(call=call, change=change):
                     pod = self.pod()
-                    with self.meanwhile(call, pod.path, lambda: pod.ip(change)) as wrap, self.many():  # pylint: disable=cell-var-from-loop
+                    act = functools.partial(pod.ip, change)
+                    with self.meanwhile(call, pod.path, act) as wrap, self.many():
                         outcome = self.call("ADD", ours(pod), pod, wrap=wrap)
                     self.clean(outcome, pod)
                     if call == "setns":

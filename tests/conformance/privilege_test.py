@@ -136,7 +136,8 @@ class Privilege(ConformanceCase):
     def test_a_156(self):
         full = "dd if=/dev/zero of={0}/full bs=4k 2>/dev/null; true"
         tops = [top for top in ("/tmp", "/var/lib", "/var/tmp") if not PLUGIN.startswith(f"{top}/")]
-        self.lives(in_mounts(*(f"mount -t tmpfs -o size=4k none {top}" for top in tops), *(full.format(top) for top in tops)))
+        mounts = [f"mount -t tmpfs -o size=4k none {top}" for top in tops]
+        self.lives(in_mounts(*mounts, *(full.format(top) for top in tops)))
         pod = self.pod()
         self.add(pod, wrap=self.strace("-e", "trace=%file,write"))
         writes = [call for call in self.calls() if WRITES.search(call) and "/dev/null" not in call]

@@ -58,7 +58,8 @@ class Del(ConformanceCase):
 
     @case("A-166", "DEL does not depend on the annotations")
     def test_a_166(self):
-        for annotations in (None, {}, injected(excludeInterfaces="a/b"), {STATUS: 5}, {"sidecar.istio.io/inject": "false"}):
+        passed = {"sidecar.istio.io/inject": "false"}
+        for annotations in (None, {}, injected(excludeInterfaces="a/b"), {STATUS: 5}, passed):
             pod = self.pod()
             self.add(pod, ours(pod, injected(excludeInterfaces="net1")))
             self.delete(pod, ours(pod, annotations or {}))
