@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cmd/sluice/manifest.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <cstddef>
-#include <vector>
+#include <sstream>
+#include <string>
 
 #include "rules/error.h"
 
@@ -59,6 +61,45 @@ class Converter {
   std::size_t count_ = 0;
 };
 
+// LoadAll() never ends where it takes nothing in for one document after the other (",").
+class DocumentCounter final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& /*mark*/) override {
+    if (++count_ > 1) refuse();
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnScalar(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                const std::string& /*value*/) override {}
+  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/,
+                       YAML::anchor_t /*anchor*/, YAML::EmitterStyle::value /*style*/) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+  void OnMapEnd() override {}
+
+  void require_one() const {
+    if (count_ == 0) refuse();
+  }
+
+ private:
+  void refuse() const {
+    throw Error(std::string("the manifest holds ") +
+                (count_ == 0 ? "no document" : "more than one document"));
+  }
+
+  int count_ = 0;
+};
+
+void require_one_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentCounter counter;
+  while (parser.HandleNextDocument(counter)) continue;
+  counter.require_one();
+}
+
 }  // namespace
 
 Json parse_manifest(const std::string& text) {
@@ -67,14 +108,11 @@ Json parse_manifest(const std::string& text) {
     return cni::parse_json(text, "the manifest");
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() != 1) {
-      throw Error("the manifest holds " + std::to_string(documents.size()) + " documents, not one");
-    }
-    return Converter().convert(documents.front());
+    require_one_document(text);
+    return Converter().convert(YAML::Load(text));
   } catch (const YAML::Exception& error) {
     throw Error("the manifest is not valid YAML: line " + std::to_string(error.mark.line + 1) +
-                ": " + error.msg);
+                ": " + printable(error.msg));
   }
 }
 

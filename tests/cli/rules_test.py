@@ -178,9 +178,11 @@ class ManifestTest(CommandCase):
         bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
             f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9))
         for text, says in ((MANIFEST.replace("kind: Pod", "kind: List"), "List"),
-                           (MANIFEST + "---\n" + MANIFEST, "2 documents"),
-                           ("", "documents"),
+                           (MANIFEST + "---\n" + MANIFEST, "more than one document"),
+                           ("", "no document"),
                            ("a: [", "YAML"),
+                           (",", "more than one document"),
+                           ('"\\\x01"', "unknown escape character: \\x01"),
                            ("{", "JSON"),
                            ("[" * 100000, "YAML"),
                            ('{"a":' + "[" * 100000, "nested"),
