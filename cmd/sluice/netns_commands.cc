@@ -118,7 +118,9 @@ void run_read(const Options& options) {
   Backend& backend = backend_of(*pod, options);
   const Interception live = backend.read();
   write_log(std::string("backend: ") + backend.name() + " (" + backend.reason() + ")");
-  print(live.rulesets, options.output);
+  OutputOptions output = options.output;
+  output.nft_table = options.nft_table;
+  print(live.rulesets, output);
 }
 
 int run_check(const Options& options) {

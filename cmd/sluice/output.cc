@@ -33,8 +33,6 @@ void add_output_options(CLI::App& app, OutputOptions& options) {
          "json")
       ->check(CLI::IsMember({"save", "restore", "nft", "json"}))
       ->capture_default_str();
-  app.add_option("--nft-table", options.nft_table, "format nft: the name of the table")
-      ->capture_default_str();
   app.add_option("--family", options.family, "which rules to print")
       ->check(CLI::IsMember({"ipv4", "ipv6", "both"}))
       ->capture_default_str();

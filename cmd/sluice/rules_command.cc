@@ -10,6 +10,8 @@
 #include "cmd/sluice/input.h"
 #include "cmd/sluice/output.h"
 #include "cmd/stdio.h"
+#include "rules/error.h"
+#include "rules/nft/model.h"
 #include "rules/redirect.h"
 
 namespace sluice::cmd {
@@ -53,6 +55,12 @@ void add_rules_command(CLI::App& app, int& /*exit_status*/) {
   auto options = std::make_shared<Options>();
   add_input_options(*command, options->input);
   add_output_options(*command, options->output);
+  command
+      ->add_option("--nft-table", options->output.nft_table, "format nft: the name of the table")
+      ->capture_default_str()
+      ->check([](const std::string& name) {
+        return nft::is_table_name(name) ? std::string() : quote(name) + " is no name of a table";
+      });
   command->callback([options] { print_rules(*options); });
 }
 
