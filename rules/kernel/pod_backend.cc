@@ -47,10 +47,9 @@ void add_chains(TableRules& table, const TableRules& more) {
   }
 }
 
-void add_rules(std::vector<Ruleset>& all, const Ruleset& more) {
-  auto found = std::find_if(all.begin(), all.end(),
-                            [&](const Ruleset& r) { return r.family == more.family; });
-  if (found == all.end()) found = all.insert(all.end(), {.family = more.family});
+void add_rules(std::vector<Ruleset>& both, const Ruleset& more) {
+  const auto found = std::find_if(both.begin(), both.end(),
+                                  [&](const Ruleset& r) { return r.family == more.family; });
   for (const TableRules& table : more.tables) {
     const auto same = std::find_if(found->tables.begin(), found->tables.end(),
                                    [&](const TableRules& t) { return t.table == table.table; });
@@ -63,7 +62,9 @@ void add_rules(std::vector<Ruleset>& all, const Ruleset& more) {
 }
 
 std::vector<Ruleset> read_both(const BothTables& tables) {
-  std::vector<Ruleset> all = tables.chosen->read();
+  std::vector<Ruleset> all;
+  for (const Family family : families) all.push_back({.family = family});
+  for (const Ruleset& live : tables.chosen->read()) add_rules(all, live);
   if (!tables.other->holds_ours()) return all;
   for (const Ruleset& live : tables.other->read()) add_rules(all, owned(live));
   return all;

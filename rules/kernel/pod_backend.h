@@ -27,9 +27,10 @@ class PodBackend : public Backend {
   std::string reason() const override { return choice_.reason; }
   Notices apply(const Interception& wanted) override;
   Notices remove() override;
-  // Rules of ours that the other interface holds stand behind those of the chosen one in the chains
-  // of the same names: what a change that was broken off left twice is seen twice, and a pod that
-  // is redirected through the other one alone, as before the settings changed, is seen as it is.
+  // Of both families, whatever there is. Rules of ours that the other interface holds stand behind
+  // those of the chosen one in the chains of the same names: what a change that was broken off left
+  // twice is seen twice, and a pod that is redirected through the other one alone, as before the
+  // settings changed, is seen as it is.
   Interception read() override;
 
  private:

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <linux/capability.h>
+#include <linux/netlink.h>
 #include <linux/sockios.h>
 
 #include "rules/diff.h"
@@ -383,10 +384,11 @@ TEST_CASE("lo that is down is named") {
   CHECK(netns.backend().read().tproxy_routes.size() == 1);
 }
 
-TEST_CASE("an ADD that has nothing to do with mode tproxy needs no netlink socket") {
+TEST_CASE("an ADD that has nothing to do with mode tproxy does not ask for routes") {
   TestNetns netns;
   CHECK(in_child([&]() -> std::string {
-          refuse(SYS_socket, {{.index = 0, .value = AF_NETLINK}}, EPERM);
+          refuse(SYS_socket,
+                 {{.index = 0, .value = AF_NETLINK}, {.index = 2, .value = NETLINK_ROUTE}}, EPERM);
           try {
             netns.backend().apply(ipv4_only(small_config()));
             netns.backend().apply(ipv4_only(large_config()));

@@ -47,7 +47,7 @@ std::vector<BackendChoice> offered_backends(const TestNetns& netns) {
 void add_link(const TestNetns& netns) {
   netns.must({"ip", "link", "set", "lo", "up"});
   netns.must({"ip", "link", "add", "eth0", "type", "veth", "peer", "name", "peer"});
-  netns.must({"ip", "addr", "add", "10.77.0.2/24", "dev", "eth0"});
+  netns.must({"ip", "addr", "add", "10.96.0.2/24", "dev", "eth0"});
   netns.must({"ip", "link", "set", "eth0", "up"});
   netns.must({"ip", "link", "set", "peer", "up"});
 }
@@ -75,7 +75,7 @@ std::string where_to(const TestNetns& netns, uid_t inside) {
       return std::string("become the user");
     }
     const Fd client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    const sockaddr_in there = address_of("10.77.0.9", 80);
+    const sockaddr_in there = address_of("10.96.0.9", 80);
     static_cast<void>(
         connect(client.get(), reinterpret_cast<const sockaddr*>(&there), sizeof there));
     pollfd ready{.fd = listener.get(), .events = POLLIN, .revents = 0};
@@ -104,7 +104,7 @@ TEST_CASE("a pod with a user namespace is redirected for its own users", "[usern
   for (const BackendChoice choice : offered_backends(netns)) {
     PodBackend backend(netns.netns(), {.backend = choice}, "sluice");
     INFO(backend.name());
-    const Interception wanted = both_families(config_of("{}"));
+    const Interception wanted = both_families(small_config());
     CHECK(backend.apply(wanted).empty());
     CHECK(diff(wanted, backend.read()).empty());
     CHECK(where_to(netns, 1000) == "proxy");
@@ -131,7 +131,7 @@ TEST_CASE("the choice for a pod with a user namespace", "[userns]") {
 TEST_CASE("whichever is chosen empties both", "[userns]") {
   PodUserNamespace pod;
   TestNetns& netns = pod.netns();
-  const Interception wanted = ipv4_only(config_of("{}"));
+  const Interception wanted = ipv4_only(small_config());
   PodBackend(netns.netns(), {.backend = BackendChoice::xtables}, "sluice").apply(wanted);
   // An owner match of somebody else's: its table can only be written from within too.
   in_user_namespace(pod.user_namespace(), netns.fd(), []() -> Notices {
@@ -156,7 +156,7 @@ TEST_CASE("IDs that the pod's user namespace does not map are refused", "[userns
   PodUserNamespace pod("0 100000 1");
   TestNetns& netns = pod.netns();
   try {
-    netns.backend().apply(both_families(config_of("{}")));
+    netns.backend().apply(both_families(small_config()));
     FAIL("the kernel took the rules");
   } catch (const Error& error) {
     CHECK(error.code() == std::errc::invalid_argument);
