@@ -2,6 +2,9 @@
 #include "rules/nft/text_rule.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <set>
 
 #include "rules/error.h"
 #include "rules/nft/text_part.h"
@@ -79,6 +82,35 @@ void add_protocol(Words& words, const Rule& rule) {
   words.add(protocol_word(*protocol) + " dport @" + identifier(rule.port_set, "set"));
 }
 
+// The group that the match excludes, if it does nothing else.
+std::optional<std::uint32_t> excluded_group(const Match& match) {
+  const Owner* owner = std::get_if<Owner>(&match);
+  if (owner == nullptr || owner->uid || !owner->gid) return std::nullopt;
+  const OwnerRange& gid = *owner->gid;
+  if (!gid.negated || gid.first != gid.last) return std::nullopt;
+  return gid.first;
+}
+
+// A rule has no place for more than 128 expressions (NFT_RULE_MAXEXPRS), two for each match: many
+// groups become a set without a name.
+void add_matches(Words& words, const sluice::Rule& rule) {
+  constexpr std::size_t single_groups = 32;
+  std::set<std::uint32_t> groups;
+  for (const Match& match : rule.matches) {
+    if (const auto group = excluded_group(match)) groups.insert(*group);
+  }
+  const bool many = groups.size() > single_groups;
+  if (many) {
+    Words list(", ");
+    for (const std::uint32_t group : groups) list.add(std::to_string(group));
+    words.add("meta skgid != { " + list.text() + " }");
+  }
+  for (const Match& match : rule.matches) {
+    if (many && excluded_group(match)) continue;
+    for (const std::string& text : match_texts(match, rule.protocol)) words.add(text);
+  }
+}
+
 std::string conditions(const Rule& rule) {
   const sluice::Rule& base = rule.rule;
   Words words(" ");
@@ -93,9 +125,7 @@ std::string conditions(const Rule& rule) {
   if (base.in) words.add("iifname " + interface_text(*base.in));
   if (base.out) words.add("oifname " + interface_text(*base.out));
   add_protocol(words, rule);
-  for (const Match& match : base.matches) {
-    for (const std::string& text : match_texts(match, base.protocol)) words.add(text);
-  }
+  add_matches(words, base);
   words.add("counter");
   return words.text();
 }
