@@ -27,12 +27,15 @@ Expression load(const Field& field) {
       field);
 }
 
-std::optional<Field> take_field(const Expressions& expressions, std::size_t& position) {
-  if (const auto* meta = take<expr::Meta>(expressions, position)) {
+// What the expression loads into register 1, nothing if it does not.
+std::optional<Field> loaded_by(const Expression& expression) {
+  if (const auto* meta = std::get_if<expr::Meta>(&expression)) {
     if (!meta->set && meta->reg == reg) return MetaField{meta->key};
-  } else if (const auto* ct = take<expr::Ct>(expressions, position)) {
+  }
+  if (const auto* ct = std::get_if<expr::Ct>(&expression)) {
     if (!ct->set && ct->reg == reg) return CtField{ct->key};
-  } else if (const auto* payload = take<expr::Payload>(expressions, position)) {
+  }
+  if (const auto* payload = std::get_if<expr::Payload>(&expression)) {
     if (payload->reg == reg) {
       return HeaderField{
           .base = payload->base, .offset = payload->offset, .length = payload->length};
@@ -91,6 +94,38 @@ bool take_relation(const Expressions& expressions, std::size_t& position, Compar
   return take_cmp(expressions, position, comparison);
 }
 
+bool is_load(const Expression& expression) {
+  return loaded_by(expression).has_value();
+}
+
+// Of one value: the second half of a range is none.
+bool is_cmp(const Expression& expression) {
+  const auto* cmp = std::get_if<expr::Cmp>(&expression);
+  return cmp != nullptr && cmp->reg == reg && (cmp->op == NFT_CMP_EQ || cmp->op == NFT_CMP_NEQ);
+}
+
+// Both ports in one comparison, if that is what stands last. Not where it is negated: one of the
+// two that differs is enough then.
+void split_ports(Expressions& expressions) {
+  constexpr std::uint32_t size = sizeof(std::uint16_t);
+  if (expressions.size() < 2) return;
+  const auto* load = std::get_if<expr::Payload>(&expressions[expressions.size() - 2]);
+  const auto* cmp = std::get_if<expr::Cmp>(&expressions.back());
+  const expr::Payload both{
+      .base = NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 0, .length = 2 * size, .reg = reg};
+  if (load == nullptr || *load != both || cmp == nullptr || cmp->op != NFT_CMP_EQ ||
+      cmp->reg != reg || cmp->data.size() != both.length) {
+    return;
+  }
+  const Bytes data = cmp->data;
+  expressions.resize(expressions.size() - 2);
+  for (const std::uint32_t offset : {0U, size}) {
+    const auto begin = data.begin() + offset;
+    append(expressions, {.field = HeaderField{.base = both.base, .offset = offset, .length = size},
+                         .first = Bytes(begin, begin + size)});
+  }
+}
+
 }  // namespace
 
 void append(Expressions& expressions, const Comparison& comparison) {
@@ -123,14 +158,50 @@ void append(Expressions& expressions, const Comparison& comparison) {
 }
 
 std::optional<Comparison> take_comparison(const Expressions& expressions, std::size_t& position) {
-  std::size_t next = position;
-  const std::optional<Field> field = take_field(expressions, next);
+  if (position >= expressions.size()) return std::nullopt;
+  const std::optional<Field> field = loaded_by(expressions[position]);
   if (!field) return std::nullopt;
+  std::size_t next = position + 1;
   Comparison comparison{.field = *field};
   if (!take_change(expressions, next, comparison)) return std::nullopt;
   if (!take_relation(expressions, next, comparison)) return std::nullopt;
   position = next;
   return comparison;
+}
+
+void share_loads(Expressions& expressions) {
+  Expressions shared;
+  // What register 1 holds if nothing but comparisons stands behind the load.
+  const Expression* loaded = nullptr;
+  for (std::size_t i = 0; i < expressions.size(); ++i) {
+    const Expression& expression = expressions[i];
+    const bool compared = i + 1 < expressions.size() && is_cmp(expressions[i + 1]);
+    if (is_load(expression) && compared) {
+      if (loaded != nullptr && *loaded == expression) continue;
+      loaded = &expression;
+    } else if (!is_cmp(expression)) {
+      loaded = nullptr;
+    }
+    shared.push_back(expression);
+  }
+  expressions = std::move(shared);
+}
+
+Expressions spelled_out(const Expressions& expressions) {
+  Expressions own;
+  const Expression* loaded = nullptr;
+  for (const Expression& expression : expressions) {
+    if (is_load(expression)) {
+      loaded = &expression;
+    } else if (!is_cmp(expression)) {
+      loaded = nullptr;
+    } else if (loaded != nullptr && is_cmp(own.back())) {
+      own.push_back(*loaded);
+    }
+    own.push_back(expression);
+    split_ports(own);
+  }
+  return own;
 }
 
 }  // namespace sluice::kernel::nft

@@ -56,6 +56,15 @@ void append(Expressions& expressions, const Comparison& comparison);
 // stands there.
 std::optional<Comparison> take_comparison(const Expressions& expressions, std::size_t& position);
 
+// Leaves out each load of what the relation before it has loaded already and compared with one
+// value: fewer expressions than nft(8) makes, for a rule that would have too many. The same to the
+// kernel.
+void share_loads(Expressions& expressions);
+
+// The same rule with a load for each relation: undoes share_loads() and takes apart what nft(8)
+// compares at once, a source and a destination port.
+Expressions spelled_out(const Expressions& expressions);
+
 // The next expression if it is of this kind; `position` then is behind it.
 template <class T>
 const T* take(const Expressions& expressions, std::size_t& position) {

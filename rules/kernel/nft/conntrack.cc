@@ -18,14 +18,20 @@ static_assert(Conntrack::new_connection == NF_CT_STATE_BIT(IP_CT_NEW));
 constexpr Field state_field = CtField{NFT_CT_STATE};
 constexpr Field direction_field = CtField{NFT_CT_DIRECTION};
 
+// A packet has one state: to be none of several is a mask, not to be one is a comparison.
+bool is_one(std::uint32_t bits) {
+  return (bits & (bits - 1)) == 0;
+}
+
 bool decode_states(const Comparison& comparison, model::Rule& rule) {
-  if (comparison.mask.size() != sizeof(std::uint32_t)) return false;
-  const auto bits = from_host_order<std::uint32_t>(comparison.mask);
+  const bool masked = !comparison.mask.empty();
+  const Bytes& bytes = masked ? comparison.mask : comparison.first;
+  if (bytes.size() != sizeof(std::uint32_t)) return false;
+  const auto bits = from_host_order<std::uint32_t>(bytes);
   std::uint32_t states = bits & same_bits;
   if ((bits & NF_CT_STATE_UNTRACKED_BIT) != 0) states |= Conntrack::untracked;
-  // A bit of the packet that is in none of them is not 0.
-  rule.rule.matches.emplace_back(
-      Conntrack{.states = static_cast<std::uint16_t>(states), .negated = !comparison.negated});
+  rule.rule.matches.emplace_back(Conntrack{.states = static_cast<std::uint16_t>(states),
+                                           .negated = !masked || !comparison.negated});
   return states != 0;
 }
 
@@ -54,10 +60,15 @@ void encode(Expressions& expressions, const Conntrack& match) {
   if (match.states != 0) {
     std::uint32_t bits = match.states & same_bits;
     if ((match.states & Conntrack::untracked) != 0) bits |= NF_CT_STATE_UNTRACKED_BIT;
-    append(expressions, {.field = state_field,
-                         .mask = host_order(bits),
-                         .first = Bytes(sizeof bits),
-                         .negated = !match.negated});
+    Comparison comparison{.field = state_field, .negated = true};
+    if (match.negated && is_one(bits)) {
+      comparison.first = host_order(bits);
+    } else {
+      comparison.mask = host_order(bits);
+      comparison.first = Bytes(sizeof bits);
+      comparison.negated = !match.negated;
+    }
+    append(expressions, comparison);
   }
   if (match.direction) {
     const unsigned direction =

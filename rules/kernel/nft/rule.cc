@@ -99,10 +99,37 @@ void encode_target(Expressions& expressions, const Target& target, const model::
                    encode(expressions, Jump{.chain = sluice::nft::chain_name(table, jump.chain),
                                             .go_to = jump.go_to});
                  },
-                 [&](const Tproxy& tproxy) { encode(expressions, tproxy, rule.family); },
+                 [&](const Tproxy& tproxy) { encode(expressions, tproxy, family_of(rule)); },
                  [&](const auto& known) { encode(expressions, known); },
              },
              target);
+}
+
+// Whether the match is of the header that the protocol has: nft(8) compares the protocol there.
+bool is_of_header(const Match& match) {
+  if (const auto* ports = std::get_if<Multiport>(&match)) return !ports->destinations.empty();
+  if (match == Match(Tcp{}) || match == Match(Udp{})) return false;
+  return std::holds_alternative<Tcp>(match) || std::holds_alternative<Udp>(match);
+}
+
+// The protocol, the port's set and the matches.
+void encode_rest(Expressions& expressions, const model::Rule& rule) {
+  const std::vector<Match>& matches = rule.rule.matches;
+  bool needs_protocol = rule.rule.protocol.has_value();
+  const auto encode_protocol_once = [&] {
+    if (std::exchange(needs_protocol, false)) encode_protocol(expressions, *rule.rule.protocol);
+  };
+  if (std::none_of(matches.begin(), matches.end(), is_of_header)) encode_protocol_once();
+  if (!rule.port_set.empty()) {
+    check_protocol(rule, Multiport{});
+    encode_protocol_once();
+    encode_port_set(expressions, rule.port_set);
+  }
+  for (const Match& match : matches) {
+    check_protocol(rule, match);
+    if (is_of_header(match)) encode_protocol_once();
+    encode_match(expressions, match);
+  }
 }
 
 Expressions encode_matches(const model::Rule& rule) {
@@ -113,15 +140,7 @@ Expressions encode_matches(const model::Rule& rule) {
   encode_side(expressions, rule.rule.destination, rule.destination_set, family, Side::destination);
   if (rule.rule.in) encode_in(expressions, *rule.rule.in);
   if (rule.rule.out) encode_out(expressions, *rule.rule.out);
-  if (rule.rule.protocol) encode_protocol(expressions, *rule.rule.protocol);
-  if (!rule.port_set.empty()) {
-    check_protocol(rule, Multiport{});
-    encode_port_set(expressions, rule.port_set);
-  }
-  for (const Match& match : rule.rule.matches) {
-    check_protocol(rule, match);
-    encode_match(expressions, match);
-  }
+  encode_rest(expressions, rule);
   expressions.emplace_back(expr::Counter{});
   return expressions;
 }
@@ -173,10 +192,10 @@ bool refers_to_known_sets(const model::Rule& rule, const KnownSet& known_set) {
 std::optional<model::Rule> guess(const RuleObject& object, sluice::Table table) {
   model::Rule rule;
   std::size_t position = 0;
-  if (!decode_matches(object.expressions, position, rule)) return std::nullopt;
-  const auto begin = object.expressions.begin() + static_cast<std::ptrdiff_t>(position);
-  const std::optional<Target> target =
-      decode_target(Expressions(begin, object.expressions.end()), rule);
+  const Expressions& expressions = object.expressions;
+  if (!decode_matches(expressions, position, rule)) return std::nullopt;
+  const auto begin = expressions.begin() + static_cast<std::ptrdiff_t>(position);
+  const std::optional<Target> target = decode_target(Expressions(begin, expressions.end()), rule);
   if (!target) return std::nullopt;
   rule.rule.target = *target;
   if (auto* jump = std::get_if<Jump>(&rule.rule.target)) {
@@ -201,9 +220,11 @@ std::size_t count_equal(const model::Rule& rule, const std::vector<RuleObject>& 
                         std::size_t position, sluice::Table table) {
   const std::vector<RuleObject> wanted = encoded(rule, table);
   if (wanted.size() > rules.size() - position) return 0;
-  const bool equal = std::equal(
-      wanted.begin(), wanted.end(), rules.begin() + static_cast<std::ptrdiff_t>(position),
-      [](const RuleObject& a, const RuleObject& b) { return a.expressions == b.expressions; });
+  const bool equal = std::equal(wanted.begin(), wanted.end(),
+                                rules.begin() + static_cast<std::ptrdiff_t>(position),
+                                [](const RuleObject& a, const RuleObject& b) {
+                                  return spelled_out(a.expressions) == b.expressions;
+                                });
   return equal ? wanted.size() : 0;
 }
 
@@ -236,10 +257,12 @@ std::vector<RuleObject> encode_rule(const sluice::nft::Rule& rule, sluice::Table
     rules.push_back({.expressions = matches, .user_data = user_data});
     encode_target(rules.back().expressions, Drop{}, rule, table);
   }
-  for (const RuleObject& object : rules) {
+  for (RuleObject& object : rules) {
+    if (object.expressions.size() > most_expressions) share_loads(object.expressions);
     if (object.expressions.size() > most_expressions) {
-      throw Error("a rule of " + std::to_string(object.expressions.size()) +
-                  " expressions is longer than nf_tables' " + std::to_string(most_expressions));
+      throw Error(std::make_error_code(std::errc::not_supported),
+                  "a rule of " + std::to_string(object.expressions.size()) +
+                      " expressions is longer than nf_tables' " + std::to_string(most_expressions));
     }
   }
   return rules;
@@ -248,10 +271,12 @@ std::vector<RuleObject> encode_rule(const sluice::nft::Rule& rule, sluice::Table
 std::vector<sluice::nft::Rule> decode_rules(const std::vector<RuleObject>& rules,
                                             sluice::Table table, const KnownSet& known_set) {
   std::vector<model::Rule> all;
+  std::vector<RuleObject> plain = rules;
+  for (RuleObject& rule : plain) rule.expressions = spelled_out(rule.expressions);
   for (std::size_t position = 0; position < rules.size();) {
-    std::optional<model::Rule> rule = guess(rules[position], table);
+    std::optional<model::Rule> rule = guess(plain[position], table);
     const std::size_t used = rule && refers_to_known_sets(*rule, known_set)
-                                 ? count_equal(*rule, rules, position, table)
+                                 ? count_equal(*rule, plain, position, table)
                                  : 0;
     if (used == 0) rule = opaque_rule(text_of(rules[position].expressions));
     all.push_back(std::move(*rule));

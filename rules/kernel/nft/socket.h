@@ -31,7 +31,8 @@ class Socket {
   std::uint32_t generation();
 
   // Sends a list_request() and gives each message of the answer to `take`. False if somebody
-  // changed what is listed, or took it away: start again. Throws Error.
+  // changed what is listed, or took it away: start again. Throws Error; after one that `take` threw
+  // the socket is of no use any more, for the rest of the answer is in it.
   bool list(Bytes request, const std::function<void(View)>& take);
 
   // Sends the batch, which is finished by it. Throws Error if it could not be sent.

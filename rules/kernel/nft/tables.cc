@@ -29,13 +29,15 @@ bool is_too_big(const Error& error) {
 }
 
 // What a pod has put too much into can be replaced all the same.
-Snapshot snapshot_of(Socket& socket, const std::string& table) {
+Snapshot snapshot_of(std::unique_ptr<Socket>& socket, const std::string& table) {
   try {
-    return take_snapshot(socket, table);
+    return take_snapshot(*socket, table);
   } catch (const Error& error) {
     if (!is_too_big(error)) throw;
-    return find_tables(socket, table);
   }
+  // The rest of what there is too much of is still in the other one.
+  socket = Socket::open();
+  return find_tables(*socket, table);
 }
 
 class NfTables : public RuleTables {
@@ -101,7 +103,7 @@ bool NfTables::is_reached(const Goal& goal, const Snapshot& snapshot) const {
 
 Notices NfTables::write(const Interception& wanted) {
   const Goal goal = goal_of(wanted);
-  const std::unique_ptr<Socket> socket = Socket::open();
+  std::unique_ptr<Socket> socket = Socket::open();
   if (!socket) {
     if (goal.tables.empty()) return {};
     throw Error(std::make_error_code(std::errc::not_supported),
@@ -109,7 +111,7 @@ Notices NfTables::write(const Interception& wanted) {
   }
   std::optional<std::uint32_t> written;  // the generation that is ours
   for (int attempt = 0; attempt <= commit_attempts; ++attempt) {
-    Snapshot snapshot = snapshot_of(*socket, table_);
+    Snapshot snapshot = snapshot_of(socket, table_);
     if (is_reached(goal, snapshot)) return {};
     if (written == snapshot.generation) {
       throw Error(EIO, "write table " + quote(table_) + " of nf_tables: it reads back otherwise");
