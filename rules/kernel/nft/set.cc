@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -61,21 +62,25 @@ Bytes key_of(const IpAddress& address) {
 // The last address of the prefix.
 IpAddress last_address(const Cidr& cidr) {
   IpAddress address = cidr.address;
-  for (unsigned bit = cidr.length; bit < address_bits(address.family); ++bit) {
-    std::uint8_t& byte = address.bytes.at(bit / 8U);
-    byte = static_cast<std::uint8_t>(byte | (0x80U >> (bit % 8U)));
+  const std::size_t size = address_bits(address.family) / 8U;
+  for (std::size_t i = cidr.length / 8U; i < size; ++i) {
+    const unsigned host_bits = i == cidr.length / 8U ? 0xffU >> (cidr.length % 8U) : 0xffU;
+    address.bytes.at(i) = static_cast<std::uint8_t>(address.bytes.at(i) | host_bits);
   }
   return address;
+}
+
+// Where one interval ends another can begin.
+bool comes_before(const ElementObject& a, const ElementObject& b) {
+  if (a.key != b.key) return a.key < b.key;
+  return a.end && !b.end;
 }
 
 // Nothing if the elements are no intervals. An end without a beginning holds nothing: nft(8) puts
 // one before the first interval.
 std::optional<std::vector<Interval>> intervals(std::vector<ElementObject> elements,
                                                std::uint32_t length) {
-  // Where one interval ends another can begin.
-  std::sort(elements.begin(), elements.end(), [](const ElementObject& a, const ElementObject& b) {
-    return std::pair(a.key, !a.end) < std::pair(b.key, !b.end);
-  });
+  std::sort(elements.begin(), elements.end(), comes_before);
   std::vector<Interval> all;
   std::optional<Bytes> first;
   for (ElementObject& element : elements) {
@@ -109,24 +114,44 @@ void check_size(std::size_t size, std::size_t most, const std::string& name) {
       "set " + quote(name) + " of nf_tables has more than " + std::to_string(most) + " members");
 }
 
-// The longest prefix that begins with the interval's first address and stays within it, and so on.
+// How many bits of the two keys are the same from the first one on.
+unsigned common_bits(const Bytes& a, const Bytes& b) {
+  const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin());
+  const auto bits = static_cast<unsigned>(in_a - a.begin()) * 8U;
+  if (in_a == a.end()) return bits;
+  const auto difference = static_cast<std::uint8_t>(*in_a ^ *in_b);
+  return bits + static_cast<unsigned>(std::countl_zero(difference));
+}
+
+// How many bits at the end of the key have this value, all of them 1 or all of them 0.
+unsigned last_bits(const Bytes& key, bool ones) {
+  unsigned bits = 0;
+  for (auto byte = key.rbegin(); byte != key.rend(); ++byte) {
+    const unsigned count =
+        static_cast<unsigned>(ones ? std::countr_one(*byte) : std::countr_zero(*byte));
+    bits += count;
+    if (count != 8) break;
+  }
+  return bits;
+}
+
+// The longest block that begins with the interval's first address and stays within it, and so on.
+// Where `same` bits are the same, a block of all others ends with the last address or beyond it,
+// one that is half as long before it.
 void add_prefixes(model::Set& set, const Interval& interval, std::size_t most) {
-  const Family family = *set.family;
+  const unsigned bits = address_bits(*set.family);
   Bytes next = interval.first;
-  const IpAddress last = address_of(interval.last, family);
-  for (bool more = true; more;) {
-    const IpAddress address = address_of(next, family);
-    unsigned length = address_bits(family);
-    while (length > 0) {
-      const Cidr wider = make_cidr(address, static_cast<std::uint8_t>(length - 1));
-      if (wider.address != address || last_address(wider) > last) break;
-      --length;
-    }
-    const Cidr cidr = make_cidr(address, static_cast<std::uint8_t>(length));
+  for (bool more = next <= interval.last; more;) {
+    const unsigned same = common_bits(next, interval.last);
+    const unsigned zeros = last_bits(next, false);
+    const bool all = same + zeros >= bits && same + last_bits(interval.last, true) >= bits;
+    const unsigned host_bits = all ? bits - same : std::min(zeros, bits - same - 1);
+    const Cidr cidr =
+        make_cidr(address_of(next, *set.family), static_cast<std::uint8_t>(bits - host_bits));
     set.cidrs.push_back(cidr);
     check_size(set.cidrs.size(), most, set.name);
     next = key_of(last_address(cidr));
-    more = last_address(cidr) < last && increment(next);
+    more = next != interval.last && increment(next);
   }
 }
 
@@ -168,6 +193,12 @@ std::optional<sluice::nft::Set> decode_set(const SetObject& object, std::size_t 
     }
   }
   return set;
+}
+
+void sort_elements(TableObject& table) {
+  for (SetObject& set : table.sets) {
+    std::sort(set.elements.begin(), set.elements.end(), comes_before);
+  }
 }
 
 }  // namespace sluice::kernel::nft

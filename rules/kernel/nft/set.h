@@ -18,4 +18,7 @@ SetObject encode_set(const sluice::nft::Set& set);
 // of addresses can be more than one prefix.
 std::optional<sluice::nft::Set> decode_set(const SetObject& object, std::size_t most);
 
+// The order of encode_set(), whichever the kernel listed them in.
+void sort_elements(TableObject& table);
+
 }  // namespace sluice::kernel::nft

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rules/kernel/nft/tables.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <optional>
@@ -11,6 +10,7 @@
 
 #include "rules/error.h"
 #include "rules/kernel/nft/replacement.h"
+#include "rules/kernel/nft/set.h"
 #include "rules/kernel/nft/snapshot.h"
 #include "rules/kernel/nft/socket.h"
 #include "rules/kernel/nft/table.h"
@@ -40,6 +40,43 @@ Snapshot snapshot_of(std::unique_ptr<Socket>& socket, const std::string& table) 
   return find_tables(*socket, table);
 }
 
+// What is to be: one table, or none.
+class Goal {
+ public:
+  explicit Goal(const model::Table& table) {
+    if (!table.chains.empty()) tables_.push_back(encode_table(table));
+    for (TableObject& object : tables_) sort_elements(object);
+  }
+
+  const std::vector<TableObject>& tables() const { return tables_; }
+
+  bool is_reached(Snapshot snapshot) {
+    if (snapshot.tables.size() != tables_.size() || !snapshot.whole) return false;
+    if (tables_.empty()) return true;
+    TableObject& live = snapshot.tables.front();
+    if (live.name != tables_.front().name) return false;
+    // Most often it is the same to the byte, which is seen much faster.
+    sort_elements(live);
+    return live == tables_.front() || means_the_same(live);
+  }
+
+ private:
+  // An Owner for the UID and one for the GID are the same as one for both, and read back as that:
+  // it is not the rule sets that are compared but what they come back as.
+  bool means_the_same(const TableObject& live) {
+    if (rulesets_.empty()) rulesets_ = model::from_nft(decode_table(tables_.front()));
+    try {
+      return model::from_nft(decode_table(live)) == rulesets_;
+    } catch (const Error& error) {
+      if (!is_too_big(error)) throw;
+      return false;
+    }
+  }
+
+  std::vector<TableObject> tables_;
+  std::vector<Ruleset> rulesets_;
+};
+
 class NfTables : public RuleTables {
  public:
   explicit NfTables(std::string table) : table_(std::move(table)) {}
@@ -51,15 +88,6 @@ class NfTables : public RuleTables {
   Notices roll_back() override;
 
  private:
-  // What is to be, and what reads back then.
-  struct Goal {
-    std::vector<TableObject> tables;
-    std::vector<Ruleset> rulesets;
-  };
-
-  Goal goal_of(const Interception& wanted) const;
-  bool is_reached(const Goal& goal, const Snapshot& snapshot) const;
-
   std::string table_;
   // What was there before write() changed it; nothing if it has not.
   std::optional<Snapshot> previous_;
@@ -79,45 +107,23 @@ bool NfTables::holds_ours() {
   return socket && !find_tables(*socket, table_).tables.empty();
 }
 
-// An Owner for the UID and one for the GID are the same as one for both, and read back as that: it
-// is not the rule sets that are compared but what they come back as.
-NfTables::Goal NfTables::goal_of(const Interception& wanted) const {
-  const model::Table table = model::to_nft(wanted.rulesets, table_);
-  if (table.chains.empty()) return {};
-  TableObject object = encode_table(table);
-  std::vector<Ruleset> rulesets = model::from_nft(decode_table(object));
-  return {.tables = {std::move(object)}, .rulesets = std::move(rulesets)};
-}
-
-bool NfTables::is_reached(const Goal& goal, const Snapshot& snapshot) const {
-  if (snapshot.tables.size() != goal.tables.size() || !snapshot.whole) return false;
-  if (goal.tables.empty()) return true;
-  if (snapshot.tables.front().name != table_) return false;
-  try {
-    return model::from_nft(decode_table(snapshot.tables.front())) == goal.rulesets;
-  } catch (const Error& error) {
-    if (!is_too_big(error)) throw;
-    return false;
-  }
-}
-
 Notices NfTables::write(const Interception& wanted) {
-  const Goal goal = goal_of(wanted);
+  Goal goal(model::to_nft(wanted.rulesets, table_));
   std::unique_ptr<Socket> socket = Socket::open();
   if (!socket) {
-    if (goal.tables.empty()) return {};
+    if (goal.tables().empty()) return {};
     throw Error(std::make_error_code(std::errc::not_supported),
                 "the kernel does not offer nf_tables (module nf_tables)");
   }
   std::optional<std::uint32_t> written;  // the generation that is ours
   for (int attempt = 0; attempt <= commit_attempts; ++attempt) {
     Snapshot snapshot = snapshot_of(socket, table_);
-    if (is_reached(goal, snapshot)) return {};
+    if (goal.is_reached(snapshot)) return {};
     if (written == snapshot.generation) {
       throw Error(EIO, "write table " + quote(table_) + " of nf_tables: it reads back otherwise");
     }
     if (attempt == commit_attempts) break;
-    if (!replace_tables(*socket, snapshot, goal.tables)) continue;
+    if (!replace_tables(*socket, snapshot, goal.tables())) continue;
     written = snapshot.generation + 1;
     if (!previous_) previous_ = std::move(snapshot);
   }
