@@ -79,18 +79,33 @@ std::string text_of(const Interception& wanted) {
   }
 }
 
-// nft 1.0.6 compares two ports at once where both are negated, which is not the same.
+bool is_one_port(const PortRange& ports) {
+  return ports.first == ports.last;
+}
+
+bool is_one_negated(const std::optional<PortMatch>& match) {
+  return match && match->negated && is_one_port(match->ports);
+}
+
+// nft 1.0.6 compares a source and a destination port at once also where both are negated: one that
+// differs is enough then, which is not what the text says.
 bool is_misread_by_nft(const Interception& wanted) {
-  const auto negated_port = [](const std::optional<PortMatch>& match) {
-    return match && match->negated && match->ports.first == match->ports.last;
+  bool source = false;
+  bool destination = false;
+  const auto look_at = [&](const auto& ports) {
+    source = source || is_one_negated(ports.source);
+    destination = destination || is_one_negated(ports.destination);
   };
-  const auto& matches = wanted.rulesets.front().tables.front().chains.front().rules.front().matches;
-  return std::any_of(matches.begin(), matches.end(), [&](const Match& match) {
-    const Tcp* tcp = std::get_if<Tcp>(&match);
-    const Udp* udp = std::get_if<Udp>(&match);
-    return (tcp != nullptr && negated_port(tcp->source) && negated_port(tcp->destination)) ||
-           (udp != nullptr && negated_port(udp->source) && negated_port(udp->destination));
-  });
+  const TableRules& table = wanted.rulesets.front().tables.front();
+  for (const Match& match : table.chains.front().rules.front().matches) {
+    if (const auto* tcp = std::get_if<Tcp>(&match)) look_at(*tcp);
+    if (const auto* udp = std::get_if<Udp>(&match)) look_at(*udp);
+    if (const auto* list = std::get_if<Multiport>(&match)) {
+      destination = destination ||
+                    std::any_of(list->destinations.begin(), list->destinations.end(), is_one_port);
+    }
+  }
+  return source && destination;
 }
 
 TEST_CASE("random rules are what nft makes of their text") {

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Other writers, strangers on our socket, and what is put back when something fails.
+#include <sys/socket.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <string>
+#include <thread>
+
+#include <linux/netlink.h>
+
+#include "rules/error.h"
+#include "rules/kernel/fd.h"
+#include "rules/kernel/nft/snapshot.h"
+#include "rules/kernel/nft/socket.h"
+#include "rules/kernel/nft/tables.h"
+#include "tests/kernel/configs.h"
+#include "tests/kernel/nft_netns.h"
+
+namespace sluice::kernel::nft {
+namespace {
+
+// A transaction that changes nothing of ours.
+void write_elsewhere(Socket& socket) {
+  Batch batch(socket.generation());
+  batch.create_table({.name = "elsewhere"});
+  static_cast<void>(socket.commit(batch));
+}
+
+TEST_CASE("a batch for another generation does nothing") {
+  const TestNetns netns;
+  netns.inside([&] {
+    const auto socket = Socket::open();
+    Batch batch(socket->generation());
+    batch.create_table({.name = "late"});
+    write_elsewhere(*socket);
+    CHECK(socket->commit(batch).errnum == 85);  // ERESTART
+  });
+  CHECK(netns.must({"nft", "list", "tables"}) == "table inet elsewhere\n");
+}
+
+TEST_CASE("a writer that never rests costs an error at most") {
+  const TestNetns netns;
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    netns.inside([&] {
+      const auto socket = Socket::open();
+      while (!stop) write_elsewhere(*socket);
+    });
+  });
+  int done = 0;
+  for (int round = 0; round < 30; ++round) {
+    const Interception wanted = both_families(round % 2 == 0 ? large_config() : small_config());
+    try {
+      nft_write(netns, wanted);
+      ++done;
+    } catch (const Error& error) {
+      CHECK(error.code() == std::errc::resource_unavailable_try_again);
+    }
+  }
+  stop = true;
+  writer.join();
+  INFO(done << " of 30 went through");
+  nft_write(netns, both_families(small_config()));
+  CHECK(nft_read(netns) == canonical_of(both_families(small_config())));
+}
+
+// Sends to our socket until its buffer is full.
+void flood(std::uint32_t port) {
+  const Fd stranger(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
+  sockaddr_nl to{};
+  to.nl_family = AF_NETLINK;
+  to.nl_pid = port;
+  std::string junk(2000, '\0');
+  const nlmsghdr header{.nlmsg_len = 2000,
+                        .nlmsg_type = NLMSG_ERROR,
+                        .nlmsg_flags = 0,
+                        .nlmsg_seq = 0,
+                        .nlmsg_pid = 0};
+  std::memcpy(junk.data(), &header, sizeof header);
+  while (sendto(stranger.get(), junk.data(), junk.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+                sizeof to) > 0) {
+  }
+}
+
+TEST_CASE("an answer that had no room is no failure") {
+  const TestNetns netns;
+  netns.inside([&] {
+    const auto socket = Socket::open();
+    Batch batch(socket->generation());
+    batch.create_table({.name = "told-by-nobody"});
+    flood(socket->port());
+    CHECK_FALSE(socket->commit(batch).known);
+    // A stranger's answers are none, and the socket goes on working.
+    CHECK(find_tables(*socket, "told-by-nobody").tables.size() == 1);
+  });
+}
+
+TEST_CASE("what was there before is put back") {
+  const TestNetns netns;
+  for (const std::string before :
+       {"",
+        "table inet sluice {\n set s { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 } "
+        "}\n"
+        " chain ISTIO_OUTPUT { ip daddr @s counter accept comment \"mine\"\n }\n"
+        " chain odd { type filter hook input priority 7; policy drop; iifname \"lo\" accept\n "
+        "}\n}\n",
+        "table inet other {\n chain ISTIO_OUTPUT { counter return\n }\n}\n"
+        "table inet sluice { flags dormant;\n chain x { counter accept\n }\n}\n"}) {
+    nft_load(netns, "flush ruleset\n" + before);
+    const std::string list = nft_list(netns);
+    netns.inside([&] {
+      const auto tables = make_tables(nft_table);
+      tables->write(both_families(large_config()));
+      CHECK(tables->roll_back().empty());
+      CHECK(tables->roll_back().empty());
+    });
+    CHECK(difference(list, nft_list(netns)) == nothing);
+  }
+}
+
+TEST_CASE("what cannot be put back is told") {
+  const TestNetns netns;
+  nft_load(netns,
+           "table inet sluice {\n map t { type ipv4_addr : verdict; }\n chain ISTIO_OUTPUT {\n"
+           " meta cpu 0 counter accept\n notrack\n counter return\n }\n}\n");
+  netns.inside([&] {
+    const auto tables = make_tables(nft_table);
+    tables->write(both_families(large_config()));
+    const Notices notices = tables->roll_back();
+    REQUIRE(notices.size() == 2);
+    CHECK(notices[0] == "could not put back set \"t\" of table \"sluice\" of nf_tables");
+    CHECK(notices[1] ==
+          "could not put back 1 rules of chain \"ISTIO_OUTPUT\" of table \"sluice\" of nf_tables");
+  });
+  CHECK_THAT(nft_list(netns), Catch::Contains("meta cpu 0") && !Catch::Contains("notrack"));
+}
+
+TEST_CASE("nothing is put back where nothing was written") {
+  const TestNetns netns;
+  nft_write(netns, both_families(large_config()));
+  const std::uint32_t generation = nft_generation(netns);
+  netns.inside([&] {
+    const auto tables = make_tables(nft_table);
+    tables->write(both_families(large_config()));
+    CHECK(tables->roll_back().empty());
+  });
+  CHECK(nft_generation(netns) == generation);
+}
+
+TEST_CASE("nf_tables is offered without creating anything") {
+  const TestNetns netns;
+  netns.inside([] { CHECK(is_offered()); });
+  CHECK(nft_list(netns) == nothing);
+  CHECK(nft_generation(netns) == 1);
+}
+
+TEST_CASE("an expression that the kernel does not take is an error") {
+  const TestNetns netns;
+  netns.inside([&] {
+    const auto socket = Socket::open();
+    Batch batch(socket->generation());
+    batch.create_table(
+        {.name = "sluice",
+         .chains = {
+             {.name = "x", .rules = {{.expressions = {expr::Meta{.key = 9999, .reg = 1}}}}}}});
+    const Outcome outcome = socket->commit(batch);
+    CHECK(outcome.errnum != 0);
+    CHECK(batch.doing(outcome.sequence) == "add a rule to chain \"x\"");
+  });
+  CHECK(nft_list(netns) == nothing);
+}
+
+}  // namespace
+}  // namespace sluice::kernel::nft
