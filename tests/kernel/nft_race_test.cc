@@ -97,6 +97,17 @@ TEST_CASE("an answer that had no room is no failure") {
   });
 }
 
+TEST_CASE("an answer that never comes is an error") {
+  const TestNetns netns;
+  netns.inside([&] {
+    const auto socket = Socket::open();
+    flood(socket->port());
+    CHECK_THROWS_WITH(socket->generation(), Catch::Contains("timed out"));
+    // The flood is over.
+    CHECK(socket->generation() == 1);
+  });
+}
+
 TEST_CASE("what was there before is put back") {
   const TestNetns netns;
   for (const std::string before :

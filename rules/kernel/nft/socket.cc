@@ -2,6 +2,7 @@
 #include "rules/kernel/nft/socket.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -24,8 +25,10 @@ namespace {
 constexpr std::size_t buffer_size = std::size_t{256} * 1024;
 // An answer has no more datagrams than that; strangers can send as many as they like.
 constexpr int most_datagrams = 1'000'000;
-// Of one that can be told by an error message beyond those, nobody reads.
+// To one batch: of all that fails in it, only the first is of interest.
 constexpr int most_answers = 100'000;
+// The kernel answers at once. An answer that strangers' messages left no room for never comes.
+constexpr timeval patience{.tv_sec = 1, .tv_usec = 0};
 
 // No nf_tables: without nfnetlink there is no such protocol, without the subsystem no such type.
 bool says_unsupported(int errnum) {
@@ -59,6 +62,9 @@ std::unique_ptr<Socket> Socket::open() {
 
 Socket::Socket() : socket_(NETLINK_NETFILTER), buffer_(buffer_size) {
   const int on = 1;
+  if (setsockopt(descriptor(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) {
+    throw Error(errno, "prepare a netlink socket");
+  }
   // A refused message comes back without its contents.
   static_cast<void>(setsockopt(descriptor(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on));
 }
@@ -112,7 +118,8 @@ int Socket::exchange(Bytes request, bool dump,
   for (int i = 0; i < most_datagrams; ++i) {
     int error = 0;
     const View datagram = receive(0, error);
-    // What a stranger's messages had no room for was none of the kernel's answer.
+    if (error == EAGAIN) throw Error(ETIMEDOUT, "read from nf_tables");
+    // Whether it was the answer that had no room is not known.
     if (error != 0 && error != ENOBUFS) throw Error(error, "read from nf_tables");
     for (const View bytes : split_messages(datagram)) {
       const Message message = read_message(bytes);
@@ -144,8 +151,8 @@ bool Socket::list(Bytes request, const std::function<void(View)>& take) {
     if ((message.flags & NLM_F_DUMP_INTR) != 0) whole = false;
     if (whole && message.type >= NLMSG_MIN_TYPE) take(bytes);
   });
-  // The table or set that was asked for is gone.
-  if (errnum == ENOENT || errnum == EINTR) return false;
+  // The table or set that was asked for is gone, or there was no room.
+  if (errnum == ENOENT || errnum == EINTR || errnum == ENOBUFS) return false;
   if (errnum != 0) throw Error(errnum, "list nf_tables");
   return whole;
 }

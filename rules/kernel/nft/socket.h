@@ -21,7 +21,8 @@ struct Outcome {
   std::uint32_t sequence = 0;  // of the message that failed
 };
 
-// Of the network namespace of the thread that made it.
+// Of the network namespace of the thread that made it. Waits up to a second for an answer
+// (ETIMEDOUT).
 class Socket {
  public:
   // nullptr where the kernel has no nf_tables. Throws Error.
