@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "rules/canonical.h"
 #include "rules/error.h"
 #include "rules/ownership.h"
 #include "rules/text.h"
@@ -54,37 +55,51 @@ class TableDiff {
     compare(live.name, {}, live.rules);
   }
 
+  // What is different only where neighbours stand or how they overlap is the same. Else the form is
+  // chosen that has less to say: nf_tables gives back canonical rules, iptables what was written.
   void compare(const std::string& chain, const std::vector<Rule>& wanted,
                const std::vector<Rule>& live) {
     if (wanted == live) return;
+    const std::vector<Rule> canonical_wanted = canonical(wanted);
+    const std::vector<Rule> canonical_live = canonical(live);
+    if (canonical_wanted == canonical_live) return;
+    const Differences exact = differences(chain, wanted, live);
+    const Differences other = differences(chain, canonical_wanted, canonical_live);
+    // In canonical form what is out of order is so for a reason.
+    const bool misplaced = exact.front().kind == DifferenceKind::misplaced_rule;
+    const bool shorter = other.size() < exact.size() || (misplaced && other.size() == 1);
+    const Differences& clearer = shorter ? other : exact;
+    found_.insert(found_.end(), clearer.begin(), clearer.end());
+  }
+
+  // Of lists that are not equal: at least one.
+  Differences differences(const std::string& chain, const std::vector<Rule>& wanted,
+                          const std::vector<Rule>& live) const {
+    Differences found;
     std::map<std::string, std::ptrdiff_t> surplus;
     for (const Rule& rule : live) ++surplus[to_string(chain, rule)];
-    bool same_rules = wanted.size() == live.size();
     for (const Rule& rule : wanted) {
       const std::string text = to_string(chain, rule);
-      if (--surplus[text] < 0) {
-        add(DifferenceKind::missing_rule, chain, text);
-        same_rules = false;
-      }
+      if (--surplus[text] < 0) found.push_back(made(DifferenceKind::missing_rule, chain, text));
     }
     for (const Rule& rule : live) {
       const std::string text = to_string(chain, rule);
       if (surplus[text] <= 0) continue;
       --surplus[text];
-      add(DifferenceKind::unexpected_rule, chain, text);
-      same_rules = false;
+      found.push_back(made(DifferenceKind::unexpected_rule, chain, text));
     }
-    if (!same_rules) return;
+    if (!found.empty()) return found;
     const auto [first, other] = std::mismatch(live.begin(), live.end(), wanted.begin());
-    add(DifferenceKind::misplaced_rule, chain, to_string(chain, *first));
+    return {made(DifferenceKind::misplaced_rule, chain, to_string(chain, *first))};
+  }
+
+  Difference made(DifferenceKind kind, const std::string& chain, std::string text) const {
+    return {
+        .kind = kind, .family = family_, .table = table_, .chain = chain, .text = std::move(text)};
   }
 
   void add(DifferenceKind kind, const std::string& chain, std::string text) {
-    found_.push_back({.kind = kind,
-                      .family = family_,
-                      .table = table_,
-                      .chain = chain,
-                      .text = std::move(text)});
+    found_.push_back(made(kind, chain, std::move(text)));
   }
 
   Family family_;

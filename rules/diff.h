@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The structural comparison of rule sets. The order in which chains are declared and the policy of
-// built-in chains mean nothing; the order of rules inside a chain counts; an empty built-in chain
-// is the same as none.
+// built-in chains mean nothing; the order of rules inside a chain counts but where canonical.h says
+// that it does not; an empty built-in chain is the same as none.
 #pragma once
 
 #include <cstdint>
@@ -38,11 +38,13 @@ struct Difference {
 // One line, as `missing: IPv4 nat: -A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN`.
 std::string to_string(const Difference& difference);
 
-// Whether what is ours in the live table, owned_rules(live, written, &wanted), is exactly `wanted`.
+// Whether what is ours in the live table, owned_rules(live, written, &wanted), is exactly `wanted`,
+// rule by rule: who writes one rule in place of two has written something else.
 bool owns_exactly(const TableRules& live, const TableRules& wanted,
                   const TableRules* written = nullptr);
 
-// What `live` lacks of `wanted` and what it has beyond it, table by table and chain by chain.
+// What `live` lacks of `wanted` and what it has beyond it, table by table and chain by chain. Rules
+// of a chain are those of the two lists or of their canonical forms, whichever are fewer.
 // Nothing is left out of `live`: reduce it with owned() to compare with a live namespace. Both
 // must be of the same family.
 std::vector<Difference> diff(const Ruleset& wanted, const Ruleset& live);

@@ -11,13 +11,18 @@ bool is_port_match(const Match& match) {
   return std::holds_alternative<Multiport>(match) || std::holds_alternative<Tcp>(match);
 }
 
+bool is_owner_match(const Match& match) {
+  return std::holds_alternative<Owner>(match);
+}
+
 // ! -d LOCALHOST -o lo -p tcp -m owner --uid-owner UID -j MARK --set-mark 1338, or with a GID;
-// there may be ports before the owner.
+// there may be ports before the owner or, in canonical form (canonical.h), behind it.
 bool marks_self_call(const Rule& rule) {
-  const std::size_t count = rule.matches.size();
-  if (!rule.destination || !rule.destination->negated || count < 1 || count > 2 ||
-      !std::holds_alternative<Owner>(rule.matches.back()) ||
-      (count == 2 && !is_port_match(rule.matches.front()))) {
+  const auto owners = std::count_if(rule.matches.begin(), rule.matches.end(), is_owner_match);
+  const auto ports = std::count_if(rule.matches.begin(), rule.matches.end(), is_port_match);
+  const std::size_t known = static_cast<std::size_t>(owners + ports);
+  if (!rule.destination || !rule.destination->negated || owners != 1 || ports > 1 ||
+      known != rule.matches.size()) {
     return false;
   }
   const Rule shape{.destination = rule.destination,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "rules/canonical.h"
 #include "rules/diff.h"
 #include "rules/layout.h"
 #include "rules/ownership.h"
@@ -21,7 +22,7 @@ const Ruleset& ruleset_of(const Interception& all, Family family) {
   return family == Family::ipv4 ? ipv4 : ipv6;
 }
 
-bool has_exactly(const Ruleset& live, const Ruleset& wanted) {
+bool has_exactly(const Ruleset& live, const Ruleset& wanted, const Ruleset& /*ours*/) {
   return std::all_of(all_tables.begin(), all_tables.end(), [&](Table table) {
     const TableRules none{.table = table};
     const TableRules* found = find_table(live, table);
@@ -43,10 +44,44 @@ bool has_surroundings(const Interception& live, Interception wanted) {
       .empty();
 }
 
-bool writes(const RedirectConfig& config, const PodNetwork& pod, const Interception& live) {
+// What diff() compares, without a word on the differences.
+Ruleset without_policies(Ruleset ruleset) {
+  for (TableRules& table : ruleset.tables) {
+    for (Chain& chain : table.chains) chain.policy.reset();
+  }
+  return ruleset;
+}
+
+std::vector<const Chain*> owned_chains(const Ruleset& ruleset, Table table) {
+  std::vector<const Chain*> chains;
+  if (const TableRules* rules = find_table(ruleset, table)) {
+    for (const Chain& chain : rules->chains) {
+      if (is_owned_chain(chain.name)) chains.push_back(&chain);
+    }
+  }
+  return chains;
+}
+
+// `ours` is the canonical form of what is ours where it is not known what was wanted: of our own
+// chains, which may be full of rules, that is all. Only of others more may be told.
+bool has_the_same(const Ruleset& live, const Ruleset& wanted, const Ruleset& ours) {
+  const Ruleset asked = canonical(wanted);
+  const bool chains = std::all_of(all_tables.begin(), all_tables.end(), [&](Table table) {
+    const std::vector<const Chain*> found = owned_chains(ours, table);
+    const std::vector<const Chain*> other = owned_chains(asked, table);
+    return std::equal(found.begin(), found.end(), other.begin(), other.end(),
+                      [](const Chain* a, const Chain* b) { return *a == *b; });
+  });
+  return chains && without_policies(canonical(owned(live, &wanted))) == without_policies(asked);
+}
+
+bool writes(const RedirectConfig& config, const PodNetwork& pod, const Interception& live,
+            const recognition::OwnRules& ours) {
+  const auto has = ours.canonical ? has_the_same : has_exactly;
   Interception wanted = interception(config, pod);
   const bool same_rules = std::all_of(families.begin(), families.end(), [&](Family family) {
-    return has_exactly(ruleset_of(live, family), ruleset_of(wanted, family));
+    return has(ruleset_of(live, family), ruleset_of(wanted, family),
+               family == Family::ipv4 ? ours.ipv4 : ours.ipv6);
   });
   return same_rules && has_surroundings(live, std::move(wanted));
 }
@@ -59,19 +94,26 @@ bool captures_one_family(const RedirectConfig& config) {
          included.list.front().length == 0;
 }
 
-}  // namespace
-
-std::optional<RedirectConfig> recognise(const Interception& live, const PodNetwork& pod) {
-  const recognition::OwnRules ours{.ipv4 = owned(ruleset_of(live, Family::ipv4)),
-                                   .ipv6 = owned(ruleset_of(live, Family::ipv6))};
+std::optional<RedirectConfig> read(const recognition::OwnRules& ours, const Interception& live,
+                                   const PodNetwork& pod) {
   for (const Layout& layout : layouts()) {
     RedirectConfig config = recognition::read_config(ours, layout, live.tproxy_routes);
     if (recognition::is_possible(config) && !captures_one_family(config) &&
-        writes(config, pod, live)) {
+        writes(config, pod, live, ours)) {
       return config;
     }
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<RedirectConfig> recognise(const Interception& live, const PodNetwork& pod) {
+  const recognition::OwnRules exact{.ipv4 = owned(ruleset_of(live, Family::ipv4)),
+                                    .ipv6 = owned(ruleset_of(live, Family::ipv6))};
+  if (std::optional<RedirectConfig> config = read(exact, live, pod)) return config;
+  return read({.ipv4 = canonical(exact.ipv4), .ipv6 = canonical(exact.ipv6), .canonical = true},
+              live, pod);
 }
 
 }  // namespace sluice

@@ -13,15 +13,16 @@
 
 namespace sluice {
 
-// A configuration whose interception() in `pod` is exactly what is ours in `live`, read off the
-// rules; nothing if there is none. Sound by construction: what was read off is turned into rules
-// again and compared as diff.h does. `live` may hold foreign rules, and anything else that a
-// tenant may have written: time and memory grow with its size only. Throws nothing but what comes
-// of having no memory.
+// A configuration whose interception() in `pod` is what is ours in `live`, read off the rules:
+// exactly or, if there is none, in canonical form (canonical.h); nothing if there is none either.
+// Sound by construction: what was read off is turned into rules again and compared as diff.h does.
+// `live` may hold foreign rules, and anything else that a tenant may have written: time and memory
+// grow with its size only. Throws nothing but what comes of having no memory.
 //
 // Complete for what interception() writes of settings that parse.h and consistency.h accept, in
-// every layout: where it gives nothing, no such settings wrote these rules. Lists may hold an
-// element twice, which Istio, unlike parse.h, writes twice. If several configurations write the
+// every layout, and for its canonical form, which nf_tables gives back: where it gives nothing, no
+// such settings wrote these rules. Lists may hold an element twice, which Istio, unlike parse.h,
+// writes twice, but not in canonical form. If several configurations write the
 // same rules it is one of them, of the first layout that does; what cannot be seen in the rules has
 // its default or, where that would be a contradiction, something else. `ipv6` is always, block or
 // never, whichever policy led there. The one exception: included CIDRs of which one family's are

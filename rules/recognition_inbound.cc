@@ -53,6 +53,22 @@ std::vector<PortRange> without_layouts_own(std::vector<PortRange> ports, const L
   return ports;
 }
 
+// `[-s CIDR] -p tcp -j RETURN` and nothing else.
+bool returns_by_source(const Rule& rule) {
+  return returns(rule) && rule.protocol == Protocol::tcp && rule.matches.empty() &&
+         !rule.destination && !rule.in && !rule.out;
+}
+
+// In canonical form the tunnel's port is one of the run, unless there are CIDRs in between.
+// Excluding it again changes nothing then, and neither do the layout's own.
+std::vector<PortRange> canonical_exclusions(const OwnRules& ours, const RedirectConfig& config) {
+  const std::vector<Rule>* rules = &inbound_rules(ours.ipv4, config);
+  const std::vector<Rule>& ipv6 = inbound_rules(ours.ipv6, config);
+  if (std::any_of(ipv6.begin(), ipv6.end(), returns_by_source)) rules = &ipv6;
+  const auto last = std::find_if(rules->rbegin(), rules->rend(), returns_by_source);
+  return returned_ports({last.base(), rules->end()});
+}
+
 void read_inbound_ports(const std::vector<Rule>& rules, RedirectConfig& config) {
   config.include_inbound_ports.all = false;
   for (const Rule& rule : rules) {
@@ -90,14 +106,16 @@ std::vector<std::string> jumping_interfaces(const std::vector<Rule>& rules, cons
 // Virtual interfaces where each rule of Istio's was inserted at the top: first the jumps, one for
 // each pair of a destination and an interface, then a rule for each interface, then those of
 // excluded ones.
-void read_inserted(const std::vector<Rule>& prerouting, RedirectConfig& config) {
+void read_inserted(const OwnRules& ours, RedirectConfig& config) {
+  const std::vector<Rule>& prerouting = rules_in(ours.ipv4, Table::nat, "PREROUTING");
   std::vector<std::string> names = returned_interfaces(prerouting);
   const Selection<Cidr>& included = config.include_outbound_cidrs;
-  const std::size_t destinations =
+  std::size_t destinations =
       included.all ? 1
                    : static_cast<std::size_t>(std::count_if(
                          included.list.begin(), included.list.end(),
                          [](const Cidr& cidr) { return cidr.address.family == Family::ipv4; }));
+  if (ours.canonical) destinations = inserted_cidrs(ours.ipv4).value_or(std::vector<Cidr>()).size();
   std::size_t count = names.size() - std::min(names.size(), config.exclude_interfaces.size());
   if (destinations > 0) {
     const std::size_t jumps = jumping_interfaces(prerouting, redirect_chain).size();
@@ -128,26 +146,37 @@ std::vector<std::string> guests_of(const Ruleset& ruleset, const RedirectConfig&
 
 }  // namespace
 
+std::optional<std::vector<Cidr>> inserted_cidrs(const Ruleset& ruleset) {
+  std::vector<Cidr> cidrs;
+  const std::string* first = nullptr;
+  for (const Rule& rule : rules_in(ruleset, Table::nat, "PREROUTING")) {
+    if (!rule.in || !jumps_to(rule, redirect_chain)) continue;
+    if (first == nullptr) first = &rule.in->name;
+    if (rule.in->name == *first) cidrs.push_back(cidr_of(rule.destination, ruleset.family));
+  }
+  if (first == nullptr) return std::nullopt;
+  std::reverse(cidrs.begin(), cidrs.end());
+  return cidrs;
+}
+
 void read_inbound(const OwnRules& ours, RedirectConfig& config) {
   const Layout& layout = *config.layout;
   const std::vector<Rule>& rules = inbound_rules(ours.ipv4, config);
   read_inbound_ports(rules, config);
   if (layout.tunnel_port) {
-    const auto ports = returned_ports(rules_in(ours.ipv4, Table::nat, inbound_chain));
-    config.inbound_tunnel_port = ports.empty() ? std::uint16_t{0} : ports.front().first;
+    config.inbound_tunnel_port = excluded_from_self_calls(ours.ipv4);
   }
   std::vector<PortRange> excluded = returned_ports(rules);
   const bool tproxy = config.mode == InterceptionMode::tproxy;
   if (tproxy ? layout.tunnel_port_in_tproxy : layout.tunnel_port) drop_front(excluded, 1);
   if (config.include_inbound_ports.all) {
-    config.exclude_inbound_ports = without_layouts_own(std::move(excluded), layout);
+    config.exclude_inbound_ports = ours.canonical
+                                       ? canonical_exclusions(ours, config)
+                                       : without_layouts_own(std::move(excluded), layout);
   }
   for (const Ruleset* ruleset : {&ours.ipv4, &ours.ipv6}) {
     for (const Rule& rule : inbound_rules(*ruleset, config)) {
-      if (!returns(rule) || rule.protocol != Protocol::tcp || !rule.matches.empty() ||
-          rule.destination || rule.in || rule.out) {
-        continue;
-      }
+      if (!returns_by_source(rule)) continue;
       config.exclude_inbound_cidrs.push_back(cidr_of(rule.source, ruleset->family));
     }
   }
@@ -158,7 +187,7 @@ void read_interfaces(const OwnRules& ours, RedirectConfig& config) {
     if (rule.out && returns(rule)) config.exclude_interfaces.push_back(rule.out->name);
   }
   if (!config.layout->virtual_interfaces_in_full) {
-    return read_inserted(rules_in(ours.ipv4, Table::nat, "PREROUTING"), config);
+    return read_inserted(ours, config);
   }
   config.virtual_interfaces = guests_of(ours.ipv4, config);
   if (config.virtual_interfaces.empty()) config.virtual_interfaces = guests_of(ours.ipv6, config);

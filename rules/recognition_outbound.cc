@@ -17,9 +17,18 @@ using Rules = std::span<const Rule>;
 struct Sections {
   Rules exclusions;    // ports and users
   Rules owners;        // the sidecar's, and groups
-  Rules destinations;  // behind the host's own
+  Rules destinations;  // from the host's own on
   std::optional<Cidr> localhost = std::nullopt;
+  // Which of the destinations' rules is the host's own. None where it is part of another one.
+  std::optional<std::size_t> itself = std::nullopt;
 };
+
+// The last owner that a rule looks at.
+const Owner* owner_of(const Rule& rule) {
+  const auto found = std::find_if(rule.matches.rbegin(), rule.matches.rend(),
+                                  [](const Match& m) { return std::holds_alternative<Owner>(m); });
+  return found == rule.matches.rend() ? nullptr : &std::get<Owner>(*found);
+}
 
 bool is_passthrough(const Rule& rule, Family family) {
   return rule.source && rule.source->cidr == passthrough_source(family) && rule.out &&
@@ -31,7 +40,21 @@ bool is_own_destination(const Rule& rule) {
          !rule.protocol && rule.matches.empty() && returns(rule);
 }
 
-Sections split(const Ruleset& ruleset) {
+// A call of the sidecar to its own pod.
+bool is_self_call(const Rule& rule) {
+  return owner_of(rule) != nullptr && jumps_to(rule, inbound_redirect_chain);
+}
+
+// What the host itself is, where its own rule may be one of a run with excluded CIDRs.
+Cidr localhost_of(Rules owners, const Cidr& otherwise) {
+  if (otherwise.address.family == Family::ipv6) return parse_cidr("::1/128");
+  const auto found = std::find_if(owners.begin(), owners.end(), [](const Rule& rule) {
+    return is_self_call(rule) && rule.destination && rule.destination->negated;
+  });
+  return found == owners.end() ? otherwise : found->destination->cidr;
+}
+
+Sections split(const Ruleset& ruleset, bool canonical) {
   const std::vector<Rule>& output = rules_in(ruleset, capturing_table(ruleset), output_chain);
   const auto passthrough = std::find_if(output.begin(), output.end(), [&](const Rule& rule) {
     return is_passthrough(rule, ruleset.family);
@@ -41,14 +64,20 @@ Sections split(const Ruleset& ruleset) {
   const auto own = std::find_if(passthrough, output.end(), is_own_destination);
   parts.owners = {std::next(passthrough), own};
   if (own == output.end()) return parts;
-  parts.destinations = {std::next(own), output.end()};
   parts.localhost = own->destination->cidr;
+  if (canonical) parts.localhost = localhost_of(parts.owners, *parts.localhost);
+  const auto run_end = std::find_if_not(own, output.end(), is_own_destination);
+  const auto last = canonical ? run_end : std::next(own);
+  const auto itself = std::find_if(
+      own, last, [&](const Rule& rule) { return rule.destination->cidr == *parts.localhost; });
+  parts.destinations = {own, output.end()};
+  if (itself != last) parts.itself = static_cast<std::size_t>(itself - own);
+  // What guests send to goes the same way, and there is nothing of the host's own among it.
+  const std::vector<Rule>& guests = rules_in(ruleset, capturing_table(ruleset), virtual_chain);
+  if (!canonical || guests.empty()) return parts;
+  parts.destinations = guests;
+  parts.itself.reset();
   return parts;
-}
-
-// The owner of a rule that has one at the end of its matches.
-const Owner* owner_of(const Rule& rule) {
-  return rule.matches.empty() ? nullptr : std::get_if<Owner>(&rule.matches.back());
 }
 
 // `[-p PROTOCOL [--dport PORTS]] --uid-owner UIDS`, a port at a time.
@@ -81,11 +110,30 @@ void read_proxies(Rules rules, RedirectConfig& config) {
   config.proxy_uids.clear();
   config.proxy_gids.clear();
   for (const Rule& rule : rules) {
+    if (!is_self_call(rule)) continue;
     const Owner* owner = owner_of(rule);
-    if (owner == nullptr || !jumps_to(rule, inbound_redirect_chain)) continue;
     if (owner->uid) config.proxy_uids.push_back(owner->uid->first);
     if (owner->gid) config.proxy_gids.push_back(owner->gid->first);
   }
+}
+
+// The port of those that the rule excludes that is not DNS; DNS if there is no other.
+std::uint16_t excluded_besides_dns(const Rule& rule) {
+  constexpr std::uint16_t dns = 53;
+  std::uint16_t port = 0;
+  for (const Match& match : rule.matches) {
+    std::vector<PortRange> excluded;
+    if (const Tcp* tcp = std::get_if<Tcp>(&match); tcp != nullptr && tcp->destination) {
+      excluded = {tcp->destination->ports};
+    }
+    if (const Multiport* list = std::get_if<Multiport>(&match)) excluded = list->destinations;
+    for (const PortRange ports : excluded) {
+      for (const std::uint16_t candidate : {ports.first, ports.last}) {
+        if (port == 0 || port == dns) port = candidate;
+      }
+    }
+  }
+  return port;
 }
 
 // `-m owner ! --gid-owner A -m owner ! --gid-owner B`, possibly of none.
@@ -126,22 +174,45 @@ bool captures_loopback(Rules owners) {
 }
 
 // What a family's destinations are.
-void read_destinations(Rules rules, Family family, RedirectConfig& config) {
-  for (const Rule& rule : rules) {
+void read_destinations(const Sections& parts, const Ruleset& ruleset, bool canonical,
+                       RedirectConfig& config) {
+  std::vector<Cidr> included;
+  for (std::size_t i = 0; i < parts.destinations.size(); ++i) {
+    const Rule& rule = parts.destinations[i];
     if (rule.source || rule.in || rule.out || rule.protocol || !rule.matches.empty()) continue;
-    const Cidr cidr = cidr_of(rule.destination, family);
-    if (returns(rule)) config.exclude_outbound_cidrs.push_back(cidr);
-    if (jumps_to(rule, redirect_chain) || jumps_to(rule, reject_chain)) {
-      config.include_outbound_cidrs.list.push_back(cidr);
-    }
+    const Cidr cidr = cidr_of(rule.destination, ruleset.family);
+    if (returns(rule) && parts.itself != i) config.exclude_outbound_cidrs.push_back(cidr);
+    if (jumps_to(rule, redirect_chain) || jumps_to(rule, reject_chain)) included.push_back(cidr);
   }
+  if (canonical && !config.layout->virtual_interfaces_in_full) {
+    included = inserted_cidrs(ruleset).value_or(included);
+  }
+  std::vector<Cidr>& list = config.include_outbound_cidrs.list;
+  list.insert(list.end(), included.begin(), included.end());
+}
+
+// Behind the element that has swallowed it: there it is swallowed again. IPv6's first: it is never
+// inserted for virtual interfaces where IPv6 is blocked, and IPv4's own would be seen.
+void add_loopback(std::vector<Cidr>& list) {
+  for (const char* text : {"::1/128", "127.0.0.0/8"}) {
+    const Cidr loopback = parse_cidr(text);
+    // What holds everything is a rule without a destination, which swallows none.
+    const auto found = std::find_if(list.begin(), list.end(), [&](const Cidr& cidr) {
+      return cidr.address.family == loopback.address.family && cidr.length > 0 &&
+             cidr.length < loopback.length && make_cidr(loopback.address, cidr.length) == cidr;
+    });
+    if (found == list.end()) continue;
+    list.insert(std::next(found), loopback);
+    return;
+  }
+  list.push_back(parse_cidr("::1/128"));
 }
 
 // Turns the list into "*" if it is no more than that.
-void settle_included(bool loopback, bool has_ipv6, RedirectConfig& config) {
+void settle_included(bool loopback, const OwnRules& ours, RedirectConfig& config) {
   Selection<Cidr>& included = config.include_outbound_cidrs;
   std::vector<Cidr> everything{cidr_of(std::nullopt, Family::ipv4)};
-  if (has_ipv6) everything.push_back(cidr_of(std::nullopt, Family::ipv6));
+  if (config.ipv6 != Ipv6Policy::never) everything.push_back(cidr_of(std::nullopt, Family::ipv6));
   if (!loopback && included.list == everything) {
     included = {};
     return;
@@ -150,31 +221,18 @@ void settle_included(bool loopback, bool has_ipv6, RedirectConfig& config) {
   const bool listed = std::any_of(included.list.begin(), included.list.end(),
                                   [](const Cidr& cidr) { return is_loopback(cidr); });
   // IPv6's loopback counts for IPv4 too, and nothing else shows it where IPv6 has no rules.
-  if (loopback && !listed) included.list.push_back(parse_cidr("::1/128"));
-}
-
-// There is a rule for TCP for each resolver, or one for all.
-void read_resolvers(const Ruleset& ruleset, RedirectConfig& config) {
-  for (const Rule& rule : rules_in(ruleset, capturing_table(ruleset), dns_chain)) {
-    if (rule.protocol != Protocol::tcp || std::holds_alternative<Nflog>(rule.target)) continue;
-    if (rule.destination) {
-      config.resolvers.push_back(rule.destination->cidr.address);
-    } else {
-      config.dns_capture = DnsCapture::all;
-    }
+  if (!loopback || listed) return;
+  if (ours.canonical && config.ipv6 != Ipv6Policy::never) {
+    add_loopback(included.list);
+  } else {
+    included.list.push_back(parse_cidr("::1/128"));
   }
-}
-
-std::optional<PortRange> source_ports(const Rule& rule) {
-  const Udp* udp = rule.matches.empty() ? nullptr : std::get_if<Udp>(&rule.matches.front());
-  if (udp == nullptr || !udp->source) return std::nullopt;
-  return udp->source->ports;
 }
 
 }  // namespace
 
 void read_outbound(const OwnRules& ours, RedirectConfig& config) {
-  const Sections parts = split(ours.ipv4);
+  const Sections parts = split(ours.ipv4, ours.canonical);
   if (parts.localhost) config.ipv4_loopback = *parts.localhost;
   read_exclusions(parts.exclusions, config);
   read_proxies(parts.owners, config);
@@ -183,25 +241,16 @@ void read_outbound(const OwnRules& ours, RedirectConfig& config) {
     const auto ports = only_ports(rule, Protocol::tcp);
     if (ports && jumps_to(rule, redirect_chain)) config.include_outbound_ports.push_back(*ports);
   }
-  read_destinations(parts.destinations, Family::ipv4, config);
-  read_destinations(split(ours.ipv6).destinations, Family::ipv6, config);
-  settle_included(captures_loopback(parts.owners), config.ipv6 != Ipv6Policy::never, config);
+  read_destinations(parts, ours.ipv4, ours.canonical, config);
+  read_destinations(split(ours.ipv6, ours.canonical), ours.ipv6, ours.canonical, config);
+  settle_included(captures_loopback(parts.owners), ours, config);
 }
 
-void read_dns(const OwnRules& ours, RedirectConfig& config) {
-  const std::vector<Rule>& zones = rules_in(ours.ipv4, Table::raw, dns_chain);
-  if (zones.empty()) return;
-  config.dns_capture = DnsCapture::resolvers;
-  read_resolvers(ours.ipv4, config);
-  read_resolvers(ours.ipv6, config);
-  if (config.dns_capture == DnsCapture::all) config.resolvers.clear();
-  // All of them are of a family that has no rules.
-  if (config.dns_capture == DnsCapture::resolvers && config.resolvers.empty()) {
-    config.resolvers.push_back(parse_address("::1"));
+std::uint16_t excluded_from_self_calls(const Ruleset& ipv4) {
+  for (const Rule& rule : rules_in(ipv4, Table::nat, output_chain)) {
+    if (is_self_call(rule)) return excluded_besides_dns(rule);
   }
-  const auto answer = std::find_if(zones.begin(), zones.end(),
-                                   [](const Rule& rule) { return source_ports(rule).has_value(); });
-  if (answer != zones.end()) config.dns_port = source_ports(*answer)->first;
+  return 0;
 }
 
 }  // namespace sluice::recognition

@@ -7,6 +7,7 @@
 // IPv6's tell its own addresses.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ namespace sluice::recognition {
 struct OwnRules {
   Ruleset ipv4 = {.family = Family::ipv4};
   Ruleset ipv6 = {.family = Family::ipv6};
+  // In canonical form (canonical.h): neighbours' order is not that of the lists, what one list asks
+  // for may have swallowed another's.
+  bool canonical = false;
 };
 
 // The configuration of that layout which these rules look like.
@@ -45,8 +49,15 @@ void read_interfaces(const OwnRules& ours, RedirectConfig& config);
 
 // The rules of a chain, none if it is not there.
 const std::vector<Rule>& rules_in(const Ruleset& ruleset, Table table, const char* chain);
+// What Istio's layouts insert for virtual interfaces shows the included CIDRs in their order, which
+// canonical form does not change where there are several interfaces. Nothing if it is not there.
+std::optional<std::vector<Cidr>> inserted_cidrs(const Ruleset& ruleset);
 // nat, or filter where that is what captures: in a family that is blocked.
 Table capturing_table(const Ruleset& ruleset);
+
+// The port besides DNS that is excluded from the sidecar's calls to its own pod, that of the tunnel
+// in layouts that have one; 0 if there is no such call.
+std::uint16_t excluded_from_self_calls(const Ruleset& ipv4);
 
 bool returns(const Rule& rule);
 bool jumps_to(const Rule& rule, const char* chain);

@@ -69,6 +69,34 @@ TEST_CASE("diff: a missing rule and an unexpected one", "[diff]") {
   CHECK_FALSE(owns_exactly(all, some));
 }
 
+TEST_CASE("diff: neighbours' order and how they overlap mean nothing", "[diff]") {
+  const auto list = [](const Texts& ports) {
+    Texts all;
+    for (const std::string& port : ports) {
+      all.push_back("-A ISTIO_OUTPUT -p tcp -m tcp --dport " + port + " -j RETURN");
+    }
+    return table_with(all, {"ISTIO_OUTPUT"});
+  };
+  const auto rule = [](const std::string& port) {
+    return "IPv4 nat: -A ISTIO_OUTPUT -p tcp -m tcp --dport " + port + " -j RETURN";
+  };
+  CHECK(differences(list({"80", "81", "90"}), list({"90", "80:81", "80"})).empty());
+  CHECK_FALSE(owns_exactly(list({"81", "80"}), list({"80", "81"})));
+  // The form that has less to say.
+  CHECK(differences(list({"81", "80", "90"}), list({"80:81"})) == Texts{"missing: " + rule("90")});
+  CHECK(differences(list({"81", "80"}), list({"80", "81", "82"})) ==
+        Texts{"unexpected: " + rule("82")});
+}
+
+TEST_CASE("diff: of rules in another order, one whose place matters is named", "[diff]") {
+  const Texts lines{"-A ISTIO_OUTPUT -d 10.0.0.0/8 -j RETURN",
+                    "-A ISTIO_OUTPUT -d 8.0.0.0/8 -j RETURN", "-A ISTIO_OUTPUT -o a -j RETURN",
+                    "-A ISTIO_OUTPUT -j ACCEPT"};
+  const TableRules wanted = table_with(lines, {"ISTIO_OUTPUT"});
+  const TableRules live = table_with({lines[1], lines[0], lines[3], lines[2]}, {"ISTIO_OUTPUT"});
+  CHECK(differences(wanted, live) == Texts{"out of order: IPv4 nat: " + lines[3]});
+}
+
 TEST_CASE("diff: a rule in a built-in chain", "[diff]") {
   const TableRules all = table_with(rules, chains);
   const TableRules some = table_with(Texts(rules.begin() + 1, rules.end()), chains);
@@ -82,10 +110,10 @@ TEST_CASE("diff: a rule in a built-in chain", "[diff]") {
 
 TEST_CASE("diff: a rule that stands too often", "[diff]") {
   Texts twice = rules;
-  twice.push_back(rules.back());
+  twice.push_back(rules[3]);
   const TableRules once = table_with(rules, chains);
-  CHECK(differences(once, table_with(twice, chains)) == Texts{"unexpected: IPv4 nat: " + rules[4]});
-  CHECK(differences(table_with(twice, chains), once) == Texts{"missing: IPv4 nat: " + rules[4]});
+  CHECK(differences(once, table_with(twice, chains)) == Texts{"unexpected: IPv4 nat: " + rules[3]});
+  CHECK(differences(table_with(twice, chains), once) == Texts{"missing: IPv4 nat: " + rules[3]});
   CHECK_FALSE(owns_exactly(table_with(twice, chains), once));
 }
 
