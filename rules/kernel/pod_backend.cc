@@ -35,32 +35,6 @@ BothTables make_both(BackendChoice chosen, const std::string& nft_table) {
   return both;
 }
 
-// Chains and tables that are in both become one, the rules of `more` behind.
-void add_chains(TableRules& table, const TableRules& more) {
-  for (const Chain& chain : more.chains) {
-    Chain* there = find_chain(table, chain.name);
-    if (there == nullptr) {
-      table.chains.push_back(chain);
-    } else {
-      there->rules.insert(there->rules.end(), chain.rules.begin(), chain.rules.end());
-    }
-  }
-}
-
-void add_rules(std::vector<Ruleset>& both, const Ruleset& more) {
-  const auto found = std::find_if(both.begin(), both.end(),
-                                  [&](const Ruleset& r) { return r.family == more.family; });
-  for (const TableRules& table : more.tables) {
-    const auto same = std::find_if(found->tables.begin(), found->tables.end(),
-                                   [&](const TableRules& t) { return t.table == table.table; });
-    if (same == found->tables.end()) {
-      found->tables.push_back(table);
-    } else {
-      add_chains(*same, table);
-    }
-  }
-}
-
 std::vector<Ruleset> read_both(const BothTables& tables) {
   std::vector<Ruleset> all;
   for (const Family family : families) all.push_back({.family = family});

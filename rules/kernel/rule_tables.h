@@ -24,7 +24,7 @@ class RuleTables {
   virtual const char* name() const = 0;
 
   // Both families' rules, IPv4 first, creating no table. Of x_tables all that is there, of
-  // nf_tables our own table. Empty where the kernel does not have the interface. Throws Error.
+  // nf_tables what is ours; of several tables the rules stand one behind the other. Empty where the kernel does not have the interface. Throws Error.
   virtual std::vector<Ruleset> read() = 0;
 
   // Of read() only the table mangle, for those who look for its marks. Throws Error.
@@ -40,5 +40,9 @@ class RuleTables {
   // Puts back what was there before write(); returns what could not be put back. Once.
   virtual Notices roll_back() = 0;
 };
+
+// Adds the rules of `more` to those of its family; of a chain that is there already behind its
+// rules.
+void add_rules(std::vector<Ruleset>& all, const Ruleset& more);
 
 }  // namespace sluice::kernel
