@@ -57,6 +57,14 @@ TEST_CASE("json: one member for each part of a rule", "[json]") {
           "target": "ACCEPT"})"));
 }
 
+TEST_CASE("json: where a rule comes from, if it is known", "[json]") {
+  Ruleset ruleset = ruleset_with(table_with({"-A OUTPUT -j RETURN"}));
+  const auto rule = [&] { return to_document({ruleset})[0]["tables"][0]["chains"][2]["rules"][0]; };
+  CHECK_FALSE(rule().contains("origin"));
+  ruleset.tables[0].chains[2].rules[0].origin = {"dropInvalid"};
+  CHECK(rule()["origin"] == "dropInvalid");
+}
+
 TEST_CASE("json: the other matches", "[json]") {
   const auto match = [](const std::string& text) {
     return rule_document(text + " -j RETURN").at("matches").at(0);

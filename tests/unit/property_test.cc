@@ -82,6 +82,22 @@ TEST_CASE("property: a text of both families reads back as both", "[property]") 
   });
 }
 
+// nft(8) shows it as a comment, in quotes that know no escapes.
+TEST_CASE("property: every rule says where it comes from", "[property]") {
+  for_rulesets([](const Ruleset& ruleset, RandomConfig& /*random*/) {
+    for (const TableRules& table : ruleset.tables) {
+      for (const Chain& chain : table.chains) {
+        for (const Rule& rule : chain.rules) {
+          const std::string_view origin = rule.origin.text;
+          CAPTURE(to_string(chain.name, rule), origin);
+          CHECK((!origin.empty() && origin.size() <= 60));
+          CHECK(origin.find_first_of("\"\\$\n") == std::string_view::npos);
+        }
+      }
+    }
+  });
+}
+
 // The kernel refuses a table whose rules jump elsewhere.
 TEST_CASE("property: every jump leads to a chain of its table", "[property]") {
   for_rulesets([](const Ruleset& ruleset, RandomConfig& /*random*/) {
