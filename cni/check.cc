@@ -47,6 +47,10 @@ bool is_whole(const TableRules& nat) {
 }
 
 void check_whole(const Interception& live) {
+  if (!live.strays.empty()) {
+    throw Error(Code::drift, "the rules in the pod are not whole: rules of ours are in " +
+                                 printable(live.strays.front()) + " too");
+  }
   for (const Ruleset& ruleset : live.rulesets) {
     const Ruleset ours = owned(ruleset);
     if (find_table(ours, Table::nat) == nullptr) continue;

@@ -37,6 +37,9 @@ struct Interception {
   // False: a kernel without the tables or addresses that the IPv6 part needs is no error; that
   // part is left out and a notice says so. Always true for what was read.
   bool ipv6_required = true;
+  // Found only: where rules of ours are besides, through which packets may or may not go. A word
+  // for each place: "x_tables", "table \"other\" of nf_tables".
+  std::vector<std::string> strays = {};
 
   bool operator==(const Interception&) const = default;
 };
@@ -81,8 +84,9 @@ class Backend {
   virtual Notices remove() = 0;
 
   // The live state, foreign rules and chains included; of the loopback addresses and of
-  // the policy routing only ours.
-  // Creates no table that is not there.
+  // the policy routing only ours. Where rules of ours are in several places, those of one of them,
+  // the chosen interface's first, and the others in `strays`: rules of two places are never put
+  // together, for no packet meets them so. Creates no table that is not there.
   virtual Interception read() = 0;
 };
 

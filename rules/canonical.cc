@@ -88,7 +88,7 @@ std::vector<Rule> canonical(std::vector<Rule> rules) {
 }
 
 Ruleset canonical(const Ruleset& ruleset) {
-  Ruleset result{.family = ruleset.family};
+  Ruleset result{.family = ruleset.family, .exclusive = ruleset.exclusive};
   for (const Table table : all_tables) {
     const TableRules* found = find_table(ruleset, table);
     if (found == nullptr) continue;

@@ -172,6 +172,8 @@ std::string to_string(const Difference& difference) {
     case DifferenceKind::unexpected_route:
       return std::string("unexpected: ") + to_string(difference.family) +
              " route: " + difference.text;
+    case DifferenceKind::stray:
+      return "unexpected: rules of ours in " + printable(difference.text) + " too";
   }
   return difference.text;
 }
@@ -224,6 +226,9 @@ Differences diff(const Interception& wanted, const Interception& live) {
   }
   diff_addresses(wanted, live, found);
   diff_routes(wanted, live, found);
+  for (const std::string& place : live.strays) {
+    found.push_back({.kind = DifferenceKind::stray, .text = place});
+  }
   return found;
 }
 

@@ -23,6 +23,7 @@ enum class DifferenceKind : std::uint8_t {
   unexpected_address,
   missing_route,
   unexpected_route,
+  stray,  // rules of ours in another place too, `text`
 };
 
 struct Difference {

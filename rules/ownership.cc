@@ -108,6 +108,7 @@ std::vector<OwnedRules> owned_rules(const TableRules& table, const TableRules* w
 }
 
 Ruleset owned(const Ruleset& live, const Ruleset* written) {
+  if (live.exclusive.value) return live;
   Ruleset ours{.family = live.family};
   for (const TableRules& table : live.tables) {
     const TableRules* known = written == nullptr ? nullptr : find_table(*written, table.table);

@@ -15,6 +15,7 @@
 //    wanted, without virtual interfaces;
 //  - in mangle, the rules of mode TPROXY around its mark, which our own chains name;
 //  - reports (NFLOG) whose text begins with ours;
+//  - all that a rule set holds that says so (Exclusive): our own table of nf_tables;
 //  - ::6/128 on lo, which nothing but a sidecar's passthrough uses.
 #pragma once
 

@@ -109,6 +109,7 @@ std::optional<RedirectConfig> read(const recognition::OwnRules& ours, const Inte
 }  // namespace
 
 std::optional<RedirectConfig> recognise(const Interception& live, const PodNetwork& pod) {
+  if (!live.strays.empty()) return std::nullopt;
   const recognition::OwnRules exact{.ipv4 = owned(ruleset_of(live, Family::ipv4)),
                                     .ipv6 = owned(ruleset_of(live, Family::ipv6))};
   if (std::optional<RedirectConfig> config = read(exact, live, pod)) return config;

@@ -282,10 +282,19 @@ struct TableRules {
   bool operator==(const TableRules&) const = default;
 };
 
+// Whether all rules that were read are ours (ownership.h) whatever they look like, as in a table
+// that nobody else has anything to do with. Two rule sets are equal whatever it says.
+struct Exclusive {
+  bool value = false;
+
+  friend constexpr bool operator==(const Exclusive& /*a*/, const Exclusive& /*b*/) { return true; }
+};
+
 // The tables of one family. A table that is not listed holds nothing of interest.
 struct Ruleset {
   Family family = Family::ipv4;
   std::vector<TableRules> tables = {};
+  Exclusive exclusive = {};
 
   bool operator==(const Ruleset&) const = default;
 };

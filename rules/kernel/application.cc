@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <utility>
@@ -36,22 +37,54 @@ std::vector<Cidr> owned_addresses() {
 }
 
 void Application::apply(const Interception& wanted) {
-  const bool empties_other = other_.holds_ours();
+  removes_ = wants_nothing(wanted);
+  const bool empties_other = other_holds_ours();
   look_around(wanted, empties_other);
   for (const Cidr& cidr : wanted.loopback_addresses) add_address(cidr);
   for (const TproxyRoute& route : wanted.tproxy_routes) {
     add_route(route, route.family == Family::ipv6 && !wanted.ipv6_required);
   }
-  write(chosen_, wanted);
-  if (empties_other) write(other_, {});
+  if (removes_) {
+    attempt([&] { write(chosen_, wanted); });
+  } else {
+    write(chosen_, wanted);
+  }
+  if (empties_other) attempt([&] { write(other_, {}); });
   if (routes_) routes_->remove_owned(marks_, wanted.tproxy_routes);
   // There is only one address of ours: where it is wanted there is none to look for.
-  if (!wanted.loopback_addresses.empty()) return;
-  for (const Cidr& cidr : owned_addresses()) remove_loopback_address(cidr);
+  if (wanted.loopback_addresses.empty()) {
+    for (const Cidr& cidr : owned_addresses()) remove_loopback_address(cidr);
+  }
+  report_failure();
+}
+
+// What a pod's process has put into the other interface may not keep rules from being written.
+bool Application::other_holds_ours() {
+  bool holds = false;
+  attempt([&] { holds = other_.holds_ours(); });
+  return holds;
+}
+
+// Goes on where it fails: the rest is to be done all the same.
+void Application::attempt(const std::function<void()>& step) {
+  try {
+    step();
+  } catch (const Error& error) {
+    if (!failure_) failure_ = error;
+  }
+}
+
+// Rules that are written and read back are not taken out again because others stay: that would
+// open the pod. Who wants none is told.
+void Application::report_failure() {
+  if (!failure_) return;
+  if (removes_) throw Error(*failure_);
+  notices_.push_back(std::string("rules of ours may be left behind: ") + failure_->what());
 }
 
 Notices Application::roll_back() {
   Notices failures;
+  if (removes_) return failures;
   for (; !written_.empty(); written_.pop_back()) append(failures, written_.back()->roll_back());
   if (routes_) append(failures, routes_->roll_back());
   try {

@@ -2,10 +2,12 @@
 // One Interception on its way into the calling thread's network namespace.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
 #include "rules/backend.h"
+#include "rules/error.h"
 #include "rules/ip.h"
 #include "rules/kernel/route.h"
 #include "rules/kernel/rule_tables.h"
@@ -18,7 +20,8 @@ std::vector<Cidr> owned_addresses();
 // Applies it and remembers what was there before. Order of writes: the addresses and the routes
 // that the rules rely on, the rules of the chosen interface, then the other one is emptied of what
 // is ours (whoever changes interfaces is never without rules), last the routes and addresses that
-// are no longer wanted.
+// are no longer wanted. That the other one cannot be emptied is a notice, for the new rules are
+// there; where nothing is wanted all is tried, and then it is an error.
 class Application {
  public:
   // Both fresh; they must outlive it.
@@ -27,13 +30,17 @@ class Application {
   // Throws Error as Backend::apply, without putting anything back.
   void apply(const Interception& wanted);
 
-  // Puts back what was there before, as far as that is possible; returns what could not be.
+  // Puts back what was there before, as far as that is possible; returns what could not be. Nothing
+  // where nothing was wanted: what is out stays out.
   Notices roll_back();
 
   // What apply() found worth saying.
   Notices take_notices();
 
  private:
+  bool other_holds_ours();
+  void attempt(const std::function<void()>& step);
+  void report_failure();
   void look_around(const Interception& wanted, bool both);
   bool look_for_marks(RuleTables& tables);
   void add_address(const Cidr& cidr);
@@ -47,6 +54,9 @@ class Application {
   // Absent where there is no reason to look at policy routing.
   std::optional<RouteChanges> routes_;
   std::vector<FamilyMark> marks_;  // of the rules that were there before
+  bool removes_ = false;           // nothing is wanted
+  // The first of what did not keep the rest from being done.
+  std::optional<Error> failure_;
   Notices notices_;
 };
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,13 +36,30 @@ BothTables make_both(BackendChoice chosen, const std::string& nft_table) {
   return both;
 }
 
-std::vector<Ruleset> read_both(const BothTables& tables) {
-  std::vector<Ruleset> all;
-  for (const Family family : families) all.push_back({.family = family});
-  for (const Ruleset& live : tables.chosen->read()) add_rules(all, live);
-  if (!tables.other->holds_ours()) return all;
-  for (const Ruleset& live : tables.other->read()) add_rules(all, owned(live));
-  return all;
+bool has_ours(const std::vector<Ruleset>& rulesets) {
+  return std::any_of(rulesets.begin(), rulesets.end(),
+                     [](const Ruleset& ruleset) { return !owned(ruleset).tables.empty(); });
+}
+
+const char* kernel_name(const RuleTables& tables) {
+  return std::string_view(tables.name()) == "xtables" ? "x_tables" : "nf_tables";
+}
+
+// Of the chosen interface, or of the other one if only that holds rules of ours.
+void read_rules(const BothTables& tables, Interception& all) {
+  RuleTables* holder = tables.chosen.get();
+  all.rulesets = holder->read();
+  if (tables.other->holds_ours()) {
+    if (has_ours(all.rulesets)) {
+      all.strays.emplace_back(kernel_name(*tables.other));
+    } else {
+      holder = tables.other.get();
+      all.rulesets = holder->read();
+    }
+  }
+  for (std::string& place : holder->strays()) all.strays.push_back(std::move(place));
+  if (!all.rulesets.empty()) return;
+  for (const Family family : families) all.rulesets.push_back({.family = family});
 }
 
 std::vector<FamilyMark> marks_of(const std::vector<Ruleset>& rulesets) {
@@ -97,7 +115,7 @@ Notices PodBackend::remove() {
 Interception PodBackend::read() {
   Interception all;
   netns_.run([&] {
-    all.rulesets = read_both(make_both(choice_.backend, nft_table_));
+    read_rules(make_both(choice_.backend, nft_table_), all);
     for (const Cidr& cidr : owned_addresses()) {
       all.loopback_addresses.push_back(make_cidr(cidr.address, address_bits(Family::ipv6)));
     }

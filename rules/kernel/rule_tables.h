@@ -3,6 +3,7 @@
 // x_tables (xt/tables.h) or nf_tables (nft/tables.h). No policy, no choice between them.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "rules/backend.h"
@@ -24,11 +25,15 @@ class RuleTables {
   virtual const char* name() const = 0;
 
   // Both families' rules, IPv4 first, creating no table. Of x_tables all that is there, of
-  // nf_tables what is ours; of several tables the rules stand one behind the other. Empty where the kernel does not have the interface. Throws Error.
+  // nf_tables one table of ours. Empty where the kernel does not have the interface. Throws Error.
   virtual std::vector<Ruleset> read() = 0;
 
   // Of read() only the table mangle, for those who look for its marks. Throws Error.
   virtual std::vector<Ruleset> read_mangle();
+
+  // Where else in this interface rules of ours are, beside what read() returns: "table \"other\" of
+  // nf_tables". Throws Error.
+  virtual std::vector<std::string> strays() { return {}; }
 
   // Whether there is anything of ours (ownership.h), creating no table. Throws Error.
   virtual bool holds_ours() = 0;
@@ -40,9 +45,5 @@ class RuleTables {
   // Puts back what was there before write(); returns what could not be put back. Once.
   virtual Notices roll_back() = 0;
 };
-
-// Adds the rules of `more` to those of its family; of a chain that is there already behind its
-// rules.
-void add_rules(std::vector<Ruleset>& all, const Ruleset& more);
 
 }  // namespace sluice::kernel

@@ -94,7 +94,7 @@ std::optional<std::uint32_t> excluded_group(const Match& match) {
 // A rule has no place for more than 128 expressions (NFT_RULE_MAXEXPRS), two for each match: many
 // groups become a set without a name.
 void add_matches(Words& words, const sluice::Rule& rule) {
-  constexpr std::size_t single_groups = 32;
+  constexpr std::size_t single_groups = 60;
   std::set<std::uint32_t> groups;
   for (const Match& match : rule.matches) {
     if (const auto group = excluded_group(match)) groups.insert(*group);

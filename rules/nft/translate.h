@@ -25,6 +25,7 @@ Table to_nft(const std::vector<Ruleset>& rulesets, std::string table_name);
 // Where a set is not there, not of the kind that the rule needs, one of two in a rule, or used by
 // more than set_uses_limit rules, the rule gets an Opaque: to_nft() makes no such thing. So time
 // and memory grow with the size of the table only, whoever wrote it.
+// All of it is ours (Exclusive): a chain or a rule that we would not write is a difference.
 std::vector<Ruleset> from_nft(const Table& table);
 
 }  // namespace sluice::nft

@@ -125,7 +125,7 @@ class FamilyRules {
 
   void declare(const ChainKey& key) { chains_[key]; }
   Ruleset ruleset() && {
-    Ruleset all{.family = family_};
+    Ruleset all{.family = family_, .exclusive = {true}};
     for (const sluice::Table table : all_tables) all.tables.push_back({.table = table});
     for (auto& [key, rules] : chains_) {
       const bool builtin = is_builtin_chain(key.table, key.name);

@@ -47,7 +47,10 @@ TEST_CASE("nft lists random configurations as it lists what it loads") {
   for (int round = 0; round < 40; ++round) {
     INFO("round " << round);
     const PodNetwork pod{.addresses = {parse_address("10.0.0.2"), parse_address("fd00::2")}};
-    check_like_nft(interception(random.next(), pod));
+    const RedirectConfig config = random.next();
+    // As above.
+    if (config.include_owner_groups.list.size() > 60) continue;
+    check_like_nft(interception(config, pod));
   }
 }
 

@@ -96,11 +96,10 @@ class NfTables : public RuleTables {
 std::vector<Ruleset> NfTables::read() {
   const std::unique_ptr<Socket> socket = Socket::open();
   if (!socket) return {};
-  std::vector<Ruleset> all;
   for (const TableObject& table : take_snapshot(*socket, table_).tables) {
-    for (const Ruleset& ruleset : model::from_nft(decode_table(table))) add_rules(all, ruleset);
+    return model::from_nft(decode_table(table));
   }
-  return all;
+  return {};
 }
 
 bool NfTables::holds_ours() {
