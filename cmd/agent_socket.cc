@@ -15,6 +15,7 @@
 
 #include "cni/agent_message.h"
 #include "rules/error.h"
+#include "rules/interruption.h"
 #include "rules/kernel/fd.h"
 
 namespace sluice::cmd {
@@ -29,8 +30,10 @@ constexpr std::size_t ordinary_packet = std::size_t{64} * 1024;
   throw Error(std::make_error_code(std::errc::timed_out), "it does not answer in time");
 }
 
-// Rounded up, so that nobody spins through the last millisecond. Throws Error at the deadline.
+// Rounded up, so that nobody spins through the last millisecond. Asked before each wait. Throws
+// Error at the deadline.
 int milliseconds_to(Deadline deadline) {
+  throw_if_interrupted();
   const auto left =
       std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   if (left.count() <= 0) time_out();

@@ -20,7 +20,8 @@ inline constexpr std::size_t agent_answer_limit = std::size_t{64} * 1024 * 1024;
 // Throws Error: ETIMEDOUT at the deadline; EPERM if it is not root of our user namespace that
 // listens (SO_PEERCRED, unix(7)), which is then sent nothing; ENODATA if the agent closes the
 // connection; EMSGSIZE if the answer is larger than cni::agent_packet_limit; else the errno of the
-// call that failed (ENOENT and ECONNREFUSED: no agent is there).
+// call that failed (ENOENT and ECONNREFUSED: no agent is there); what throw_if_interrupted()
+// throws.
 std::string ask_agent(const std::string& path, std::string_view request, Deadline deadline);
 
 // As ask_agent for an answer of several packets: they are concatenated, up to an empty one or the

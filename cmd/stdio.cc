@@ -10,8 +10,21 @@
 #include <climits>
 
 #include "rules/error.h"
+#include "rules/interruption.h"
 
 namespace sluice::cmd {
+namespace {
+
+bool is_interrupted() {
+  try {
+    throw_if_interrupted();
+  } catch (const Error&) {
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 std::string read_all(int fd, std::size_t limit, const std::string& what) {
   constexpr std::size_t first_chunk = std::size_t{16} * 1024;
@@ -19,6 +32,7 @@ std::string read_all(int fd, std::size_t limit, const std::string& what) {
   std::size_t size = 0;
   for (;;) {
     if (size == text.size()) text.resize(std::max(first_chunk, size * 2));
+    throw_if_interrupted();
     const ssize_t got = read(fd, text.data() + size, text.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw Error(errno, "read " + what);
@@ -36,7 +50,7 @@ std::string read_all(int fd, std::size_t limit, const std::string& what) {
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EINTR && !is_interrupted()) continue;
     if (written < 0) return false;
     text.remove_prefix(static_cast<std::size_t>(written));
   }

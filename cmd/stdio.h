@@ -10,10 +10,10 @@
 namespace sluice::cmd {
 
 // All that `fd` gives up to end of file. Throws Error: EFBIG if it is more than `limit` bytes,
-// else the errno of read(2). `what` names it in messages.
+// what throw_if_interrupted() throws, else the errno of read(2). `what` names it in messages.
 std::string read_all(int fd, std::size_t limit, const std::string& what);
 
-// Writes all of `text`; false if that fails.
+// Writes all of `text`; false if that fails, or is interrupted where it would have to wait.
 bool write_all(int fd, std::string_view text);
 
 // Writes to stderr what fits without waiting: a log nobody reads must not hold up a pod.

@@ -77,7 +77,8 @@ class Backend {
   // Makes what is ours in the namespace equal `wanted`, reads it back and compares. Foreign rules
   // and their counters stay as they are; what is as wanted already is not written again. Throws
   // Error after putting back what was there before: EAGAIN if another writer won every time,
-  // ENOTSUP if the kernel lacks something, otherwise the errno of the failed call.
+  // ENOTSUP if the kernel lacks something, what throw_if_interrupted() throws, otherwise the errno
+  // of the failed call.
   virtual Notices apply(const Interception& wanted) = 0;
 
   // Takes out all that is ours, whatever configuration put it there. What is missing is no error.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "rules/error.h"
+#include "rules/interruption.h"
 #include "rules/kernel/link.h"
 #include "rules/ownership.h"
 #include "rules/tproxy_mark.h"
@@ -49,8 +50,11 @@ void Application::apply(const Interception& wanted) {
   } else {
     write(chosen_, wanted);
   }
-  if (empties_other) attempt([&] { write(other_, {}); });
-  if (routes_) routes_->remove_owned(marks_, wanted.tproxy_routes);
+  if (empties_other) empty_other();
+  if (routes_) {
+    throw_if_interrupted();
+    routes_->remove_owned(marks_, wanted.tproxy_routes);
+  }
   // There is only one address of ours: where it is wanted there is none to look for.
   if (wanted.loopback_addresses.empty()) {
     for (const Cidr& cidr : owned_addresses()) remove_loopback_address(cidr);
@@ -63,6 +67,12 @@ bool Application::other_holds_ours() {
   bool holds = false;
   attempt([&] { holds = other_.holds_ours(); });
   return holds;
+}
+
+// Not to be interrupted: the rules that were just written would be taken for all there is.
+void Application::empty_other() {
+  const Uninterrupted scope;
+  attempt([&] { write(other_, {}); });
 }
 
 // Goes on where it fails: the rest is to be done all the same.
@@ -83,6 +93,7 @@ void Application::report_failure() {
 }
 
 Notices Application::roll_back() {
+  const Uninterrupted scope;
   Notices failures;
   if (removes_) return failures;
   for (; !written_.empty(); written_.pop_back()) append(failures, written_.back()->roll_back());
@@ -121,6 +132,7 @@ bool Application::look_for_marks(RuleTables& tables) {
 }
 
 void Application::add_address(const Cidr& cidr) {
+  throw_if_interrupted();
   const AddressChange change = add_loopback_address(cidr);
   if (change == AddressChange::done) added_.push_back(cidr);
   if (change == AddressChange::unsupported) {
@@ -130,6 +142,7 @@ void Application::add_address(const Cidr& cidr) {
 }
 
 void Application::add_route(const TproxyRoute& route, bool optional) {
+  throw_if_interrupted();
   try {
     routes_->add(route);
   } catch (const Error& error) {

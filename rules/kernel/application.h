@@ -39,6 +39,7 @@ class Application {
 
  private:
   bool other_holds_ours();
+  void empty_other();
   void attempt(const std::function<void()>& step);
   void report_failure();
   void look_around(const Interception& wanted, bool both);

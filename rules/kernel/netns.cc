@@ -17,6 +17,7 @@
 #include <linux/nsfs.h>
 
 #include "rules/error.h"
+#include "rules/interruption.h"
 
 namespace sluice::kernel {
 namespace {
@@ -108,6 +109,7 @@ Netns::Lock Netns::lock(int timeout_ms) const {
     // The lock is a courtesy: where it is not to be had at all, waiting does not help either.
     if (errno != EWOULDBLOCK && errno != EINTR) return Lock(-1);
     if (std::chrono::steady_clock::now() >= deadline) return Lock(-1);
+    throw_if_interrupted();
     // flock(2) has no time limit and a timer signal would be one more thing to restore.
     const timespec pause{.tv_sec = 0, .tv_nsec = lock_poll_ns};
     nanosleep(&pause, nullptr);

@@ -43,7 +43,8 @@ class Netns {
 
   // Takes an exclusive flock(2) on the namespace's file, the lock that iptables takes with
   // XTABLES_LOCKFILE. Waits at most `timeout_ms`: any process in the pod can hold it. It is held
-  // until the returned value is destroyed; false if it was not to be had.
+  // until the returned value is destroyed; false if it was not to be had. Throws as
+  // throw_if_interrupted().
   class Lock;
   Lock lock(int timeout_ms) const;
 

@@ -2,6 +2,7 @@
 #include "rules/kernel/user_namespace.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -20,14 +22,18 @@
 #include <utility>
 
 #include "rules/error.h"
+#include "rules/interruption.h"
 
 namespace sluice::kernel {
 namespace {
 
 constexpr unsigned longest_life_s = 10;
+// What putting back takes at most, so that the parent ends within a second.
+constexpr std::chrono::milliseconds longest_farewell{800};
 constexpr std::size_t most_notices = 64;
 constexpr std::size_t longest_sentence = 1000;
 constexpr std::size_t answer_limit = 128 * 1024;
+constexpr std::string_view success = "0\n";
 constexpr std::string_view answer_end = "end\n";
 constexpr std::string_view last_line = "\nend\n";
 
@@ -43,7 +49,7 @@ std::string answer_of(const std::function<Notices()>& action) {
   try {
     Notices notices = action();
     notices.resize(std::min(notices.size(), most_notices));
-    std::string text = "0\n";
+    std::string text(success);
     for (std::string& notice : notices) text += line_of(std::move(notice));
     return text + std::string(answer_end);
   } catch (const Error& error) {
@@ -87,16 +93,32 @@ void enter(const Fd& user_namespace, int netns) {
   _exit(EXIT_SUCCESS);
 }
 
-std::string read_answer(const Fd& fd) {
-  std::string text;
+// Appends what has come to `text`; false at its end.
+bool read_some(const Fd& fd, std::string& text) {
   std::array<char, 4096> chunk{};
-  while (text.size() < answer_limit) {
-    const ssize_t size = read(fd.get(), chunk.data(), chunk.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) break;
-    text.append(chunk.data(), static_cast<std::size_t>(size));
+  const ssize_t size = read(fd.get(), chunk.data(), chunk.size());
+  if (size < 0 && errno == EINTR) return true;
+  if (size <= 0 || text.size() >= answer_limit) return false;
+  text.append(chunk.data(), static_cast<std::size_t>(size));
+  return true;
+}
+
+void read_answer(const Fd& fd, std::string& text) {
+  do {
+    throw_if_interrupted();
+  } while (read_some(fd, text));
+}
+
+// False if the child does not come to its end in time.
+bool read_farewell(const Fd& fd, std::string& text) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + longest_farewell;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    if (left.count() <= 0) return false;
+    pollfd ready{.fd = fd.get(), .events = POLLIN, .revents = 0};
+    if (poll(&ready, 1, static_cast<int>(left.count())) > 0 && !read_some(fd, text)) return true;
   }
-  return text;
 }
 
 // How the child ended, as the end of a sentence.
@@ -135,6 +157,22 @@ Notices read_notices(std::string_view text, const std::string& how_it_ended) {
   return notices;
 }
 
+// What the child has done when it hears of the interruption stays done.
+Notices end_child(pid_t pid, const Fd& from_child, std::string answer, const Error& interruption) {
+  kill(pid, SIGTERM);
+  const bool ended = read_farewell(from_child, answer);
+  if (!ended) kill(pid, SIGKILL);
+  const std::string how_it_ended = wait_for(pid);
+  if (answer.starts_with(success) && answer.ends_with(last_line)) {
+    return read_notices(answer, how_it_ended);
+  }
+  if (answer.ends_with(last_line)) throw Error(interruption);
+  throw Error(interruption.code(),
+              std::string(interruption.what()) +
+                  ": rules may be left behind: the child that works in the pod's user namespace " +
+                  how_it_ended);
+}
+
 }  // namespace
 
 Notices in_user_namespace(const Fd& user_namespace, int netns,
@@ -147,7 +185,12 @@ Notices in_user_namespace(const Fd& user_namespace, int netns,
   if (pid < 0) throw Error(errno, "start a child for the pod's user namespace");
   if (pid == 0) be_child(user_namespace, netns, to_parent.get(), action);
   to_parent = Fd();
-  const std::string answer = read_answer(from_child);
+  std::string answer;
+  try {
+    read_answer(from_child, answer);
+  } catch (const Error& interruption) {
+    return end_child(pid, from_child, std::move(answer), interruption);
+  }
   return read_notices(answer, wait_for(pid));
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rules/error.h"
+#include "rules/interruption.h"
 #include "rules/kernel/nft/replacement.h"
 #include "rules/kernel/nft/set.h"
 #include "rules/kernel/nft/snapshot.h"
@@ -123,6 +124,7 @@ Notices NfTables::write(const Interception& wanted) {
       throw Error(EIO, "write table " + quote(table_) + " of nf_tables: it reads back otherwise");
     }
     if (attempt == commit_attempts) break;
+    throw_if_interrupted();
     if (!replace_tables(*socket, snapshot, goal.tables())) continue;
     written = snapshot.generation + 1;
     if (!previous_) previous_ = std::move(snapshot);

@@ -12,6 +12,7 @@
 
 #include "rules/diff.h"
 #include "rules/error.h"
+#include "rules/interruption.h"
 #include "rules/kernel/proc.h"
 #include "rules/kernel/xt/table.h"
 #include "rules/ownership.h"
@@ -107,6 +108,7 @@ Notices replace_owned(Family family, const TableRules& wanted,
     // libiptc reports a failure also where only the counters could not be restored.
     if (owns_exactly(live, wanted, written)) return rules_before_ours(family, live, wanted);
     if (failure) throw Error(*failure);
+    throw_if_interrupted();
     if (!std::exchange(told, true)) before_change(owned_part(family, live));
     const Places places = erase_owned(*snapshot, live, written, wanted);
     write_owned(*snapshot, wanted, places);
