@@ -25,7 +25,7 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 6> log_levels{
      {"debug", LogLevel::debug}}};
 
 // Keys that are not ours but stand in the same object.
-constexpr std::array<std::string_view, 35> foreign_keys{
+constexpr std::array<std::string_view, 36> foreign_keys{
     "cniVersion", "name", "type", "args", "ipMasq", "ipam", "dns", "capabilities", "runtimeConfig",
     "prevResult", "cni.dev/valid-attachments", "cni.dev/attachments", "kubernetes",
     // istio-cni's own configuration, taken over as it is
@@ -34,7 +34,7 @@ constexpr std::array<std::string_view, 35> foreign_keys{
     // ours, read below
     "namespaces", "excludeNamespaces", "exclude_namespaces", "redirect", "onMissingAnnotations",
     "logLevel", "plugin_log_level", "backend", "nftTable", "disableCheck", "agentSocket",
-    "agentAbsent", "agentTimeoutMs", "agentDaemonSet"};
+    "agentAbsent", "agentTimeoutMs", "agentDaemonSet", "deadlineMs"};
 
 // A short form of any value for a message.
 std::string shown(const Json& value) {
@@ -96,6 +96,12 @@ std::string socket_of(const Json& value) {
 std::chrono::milliseconds timeout_of(const Json& value) {
   const std::uint64_t number = parse_decimal(number_of(value), 10'000, "milliseconds");
   if (number == 0) throw Error("0 is no time to wait");
+  return std::chrono::milliseconds(number);
+}
+
+std::chrono::milliseconds deadline_of(const Json& value) {
+  const std::uint64_t number = parse_decimal(number_of(value), 120'000, "milliseconds");
+  if (number < 1'000) throw Error(std::to_string(number) + " is less than 1000 milliseconds");
   return std::chrono::milliseconds(number);
 }
 
@@ -162,6 +168,7 @@ class Reader {
     read_key("nftTable", [&](const Json& value) {
       config_.backend.nft_table = parse_nft_table(text_of(value));
     });
+    read_key("deadlineMs", [&](const Json& value) { config_.deadline = deadline_of(value); });
   }
 
   void read_agent() {

@@ -28,6 +28,8 @@ enum class AgentAbsent : std::uint8_t {
 // sun_path of sockaddr_un, unix(7), less the NUL.
 inline constexpr std::size_t socket_path_limit = 107;
 
+inline constexpr std::chrono::milliseconds default_deadline{20'000};
+
 struct PluginConfig {
   // What a pod gets that says nothing itself.
   RedirectConfig defaults;
@@ -45,6 +47,8 @@ struct PluginConfig {
   // Through which of the kernel's interfaces rules are written.
   BackendSettings backend = {};
   LogLevel log_level = LogLevel::info;
+  // What a call may take in all.
+  std::chrono::milliseconds deadline = default_deadline;
 
   // The node agent's socket (cni/agent_message.h); empty: there is no agent.
   std::string agent_socket = {};

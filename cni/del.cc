@@ -2,6 +2,7 @@
 #include <exception>
 #include <system_error>
 
+#include "cni/code.h"
 #include "cni/verbs.h"
 #include "rules/error.h"
 
@@ -56,6 +57,9 @@ void del(const Call& call, Outcome& outcome) {
       remove_from(**pod, call, outcome);
     }
   } catch (const std::exception& error) {
+    // But for a call that is broken off: the runtime tries it again.
+    const auto* ours = dynamic_cast<const Error*>(&error);
+    if (ours != nullptr && ours->code() == Code::try_again_later) throw;
     log(outcome, LogLevel::warn, subject(call) + ": rules may be left behind: " + error.what());
   }
 }

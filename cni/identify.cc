@@ -43,6 +43,8 @@ LookupAnswer ask(const Call& call, const Pod& pod) {
     if (!answer.pod) answer.unknown = quote(answer.unknown);
     return answer;
   } catch (const Error& error) {
+    // The plugin itself is to end.
+    if (error.code() == Code::try_again_later) throw;
     return {.pod = std::nullopt, .unknown = error.what()};
   }
 }

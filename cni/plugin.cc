@@ -78,6 +78,7 @@ void run_command(const Host& host, Outcome& outcome, std::string& version) {
                   .environment = *environment,
                   .request = request,
                   .config = read_plugin_config(request.config)};
+  if (host.set_deadline) host.set_deadline(call.config.deadline);
   outcome.agent_socket = call.config.agent_socket;
   outcome.report.command = to_string(environment->command);
   outcome.report.sandbox = sandbox_of(*environment);

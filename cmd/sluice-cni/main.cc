@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cmd/agent_socket.h"
+#include "cmd/sluice-cni/signals.h"
 #include "cmd/stdio.h"
 #include "cni/code.h"
 #include "cni/plugin.h"
@@ -27,6 +28,7 @@ std::string read_stdin() {
   try {
     return cmd::read_all(STDIN_FILENO, stdin_limit, "the configuration on stdin");
   } catch (const Error& error) {
+    if (error.code() == cni::Code::try_again_later) throw;
     const bool too_large = error.code() == std::errc::file_too_large;
     throw Error(too_large ? cni::Code::invalid_config : cni::Code::io_failure, error.what());
   }
@@ -50,6 +52,7 @@ void tell_agent(const cni::Outcome& outcome, bool printed, Clock::time_point sta
 
 int main() {
   const Clock::time_point start = Clock::now();
+  cmd::catch_signals(cni::default_deadline);
   const bool has_stdout = cmd::open_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of write(2), not our end
   const cni::Outcome outcome = cni::run({
@@ -61,7 +64,9 @@ int main() {
              std::chrono::milliseconds timeout) {
             return cmd::ask_agent(socket, packet, Clock::now() + timeout);
           },
+      .set_deadline = cmd::set_deadline,
   });
+  cmd::end_interruption();
   cmd::write_all(STDERR_FILENO, outcome.about);
   print_log(outcome);
   const bool printed =

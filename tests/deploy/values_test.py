@@ -210,7 +210,7 @@ class Entry(unittest.TestCase):
         "excludeOutboundPorts": "81", "includeOutboundCidrs": "*", "excludeOutboundCidrs": "10.1.0.0/16",
         "excludeOutboundForUids": "tcp:443:999", "includeOwnerGroups": "*", "excludeOwnerGroups": "7",
         "excludeInterfaces": "net1", "virtualInterfaces": "kv1", "interceptionMode": "TPROXY",
-        "dnsCapture": "all", "dropInvalid": True, "log": True, "logLevel": "debug",
+        "dnsCapture": "all", "dropInvalid": True, "log": True, "logLevel": "debug", "deadlineMs": 5000,
     }
 
     def complaints(self, plugin):

@@ -92,14 +92,29 @@ TEST_CASE("config: the backend", "[config]") {
 }
 
 TEST_CASE("config: what is wrong with the backend", "[config]") {
-  for (const Json& name : {Json(""), Json(5), Json(), Json("1mesh"), Json("a b"), Json("a;b"),
-                           Json("a\n"), Json("\xc3\xa4"), Json(std::string("a\0b", 3)),
-                           Json(std::string(32, 'x'))}) {
+  for (const Json& name :
+       {Json(""), Json(5), Json(), Json("1mesh"), Json("a b"), Json("a;b"), Json("a\n"),
+        Json("\xc3\xa4"), Json(std::string("a\0b", 3)), Json(std::string(32, 'x'))}) {
     const PluginConfig config = read_plugin_config({{"nftTable", name}});
     CAPTURE(to_line(name));
     CHECK(config.backend.nft_table == "sluice");
     REQUIRE(config.problems.size() == 1);
     CHECK_THAT(config.problems.front(), StartsWith("key \"nftTable\": "));
+  }
+}
+
+TEST_CASE("config: what a call may take", "[config]") {
+  CHECK(read("{}").deadline == std::chrono::milliseconds(20000));
+  CHECK(read(R"({"deadlineMs": 1000})").deadline == std::chrono::milliseconds(1000));
+  CHECK(read(R"({"deadlineMs": 120000})").deadline == std::chrono::milliseconds(120000));
+  CHECK(read(R"({"deadlineMs": 1000})").unknown_keys.empty());
+  for (const Json& value : {Json(999), Json(120001), Json(-1), Json(0), Json("1000"), Json(1.5),
+                            Json(1e300), Json(true)}) {
+    const PluginConfig config = read_plugin_config({{"deadlineMs", value}});
+    CAPTURE(to_line(value));
+    CHECK(config.deadline == default_deadline);
+    REQUIRE(config.problems.size() == 1);
+    CHECK_THAT(config.problems.front(), StartsWith("key \"deadlineMs\": "));
   }
 }
 
@@ -300,9 +315,10 @@ TEST_CASE("config: whatever the values are, reading does not throw", "[config]")
                             Json::array(), Json::array({Json()}), Json::object(), object}) {
     Json network = Json::object();
     for (const Setting& setting : settings()) network[setting.key] = value;
-    for (const char* key : {"namespaces", "excludeNamespaces", "exclude_namespaces", "redirect",
-                            "onMissingAnnotations", "logLevel", "plugin_log_level", "backend", "nftTable",
-                            "agentSocket", "agentAbsent", "agentTimeoutMs", "agentDaemonSet"}) {
+    for (const char* key :
+         {"namespaces", "excludeNamespaces", "exclude_namespaces", "redirect",
+          "onMissingAnnotations", "logLevel", "plugin_log_level", "backend", "nftTable",
+          "agentSocket", "agentAbsent", "agentTimeoutMs", "agentDaemonSet", "deadlineMs"}) {
       network[key] = value;
     }
     CAPTURE(to_line(network));

@@ -98,6 +98,15 @@ TEST_CASE("del: a kernel that offers no backend holds nothing of ours", "[del]")
   CHECK(fails_with(std::errc::operation_not_permitted) == 1);
 }
 
+TEST_CASE("del: an interruption is said, so that the runtime tries again", "[del]") {
+  AddedPod plugin;
+  plugin.pod.calls.fail(3, Error(Code::try_again_later, "terminated by signal 15"));
+  CHECK(code_in(plugin("DEL")) == Code::try_again_later);
+  CHECK(plugin.is_redirected());
+  plugin.pod.calls.fail(3, Error(EAGAIN, "commit"));
+  check_success(plugin("DEL"));
+}
+
 TEST_CASE("del: the interface may be gone already", "[del]") {
   AddedPod plugin;
   plugin.pod.links.pop_back();

@@ -197,6 +197,20 @@ TEST_CASE("identify: the runtime's annotations win", "[identify]") {
   CHECK_THAT(plugin.rules(), Contains("--dport 8080") && !Contains("9090"));
 }
 
+TEST_CASE("identify: an interruption is not an agent that is away", "[identify]") {
+  AgentRun plugin;
+  plugin.let_annotations_decide();
+  plugin.agent = []() -> std::string {
+    throw Error(Code::try_again_later, "terminated by signal 15");
+  };
+  for (const char* command : {"ADD", "CHECK"}) {
+    const Outcome outcome = plugin(command);
+    CHECK(code_in(outcome) == Code::try_again_later);
+    CHECK(message_in(outcome) == "terminated by signal 15");
+    CHECK(plugin.opened.empty());
+  }
+}
+
 TEST_CASE("identify: without the agent an injected pod waits", "[identify]") {
   AgentRun plugin;
   std::string why = away;

@@ -54,6 +54,7 @@ struct PluginRun {
   std::vector<LookupMessage> questions;
   std::string asked_socket;
   std::chrono::milliseconds asked_timeout{0};
+  std::vector<std::chrono::milliseconds> deadlines;
 
   Json& annotations() { return network["runtimeConfig"][annotations_capability]; }
   void annotate(const char* key, const char* value) { annotations()[key] = value; }
@@ -74,7 +75,9 @@ struct PluginRun {
                       return stdin_text.value_or(network.dump());
                     },
                 .open_namespace = [this](const std::string& path) { return open(path); },
-                .ask_agent = asker()});
+                .ask_agent = asker(),
+                .set_deadline =
+                    [this](std::chrono::milliseconds deadline) { deadlines.push_back(deadline); }});
   }
 
   // The rules of ours in the pod, of both families.

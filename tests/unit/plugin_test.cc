@@ -63,6 +63,20 @@ TEST_CASE("plugin: an error is one document in the version of the configuration"
   CHECK(logged(outcome, LogLevel::error) == Texts{document.at("msg").get<std::string>()});
 }
 
+TEST_CASE("plugin: the configuration sets the deadline before anything is done", "[plugin]") {
+  using Deadlines = std::vector<std::chrono::milliseconds>;
+  PluginRun plugin;
+  CHECK(plugin("ADD").exit_status == 0);
+  CHECK(plugin.deadlines == Deadlines{default_deadline});
+  plugin.network["deadlineMs"] = 5000;
+  plugin.not_netns = NotNetns{.reason = "is not a network namespace"};
+  CHECK(plugin("ADD").exit_status == 1);
+  CHECK(plugin.deadlines.back() == std::chrono::milliseconds(5000));
+  plugin.deadlines.clear();
+  CHECK(plugin("VERSION").exit_status == 0);
+  CHECK(plugin.deadlines.empty());
+}
+
 TEST_CASE("plugin: before the version is known an error is in the newest", "[plugin]") {
   PluginRun plugin;
   SECTION("no JSON") {
