@@ -133,8 +133,15 @@ bool Application::look_for_marks(RuleTables& tables) {
 
 void Application::add_address(const Cidr& cidr) {
   throw_if_interrupted();
+  // Where the kernel's answer is lost, only what was there before tells what to take out again.
+  const std::vector<Cidr> there = owned_addresses();
+  if (std::any_of(there.begin(), there.end(),
+                  [&](const Cidr& found) { return found.address == cidr.address; })) {
+    return;
+  }
+  added_.push_back(cidr);
   const AddressChange change = add_loopback_address(cidr);
-  if (change == AddressChange::done) added_.push_back(cidr);
+  if (change != AddressChange::done) added_.pop_back();
   if (change == AddressChange::unsupported) {
     notices_.push_back("address " + to_string(cidr) +
                        " is not added to lo: IPv6 is disabled there");

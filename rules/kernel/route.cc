@@ -81,11 +81,15 @@ std::vector<TproxyRoute> owned_tproxy_routes(const std::vector<FamilyMark>& mark
 RouteChanges::RouteChanges() : socket_(NETLINK_ROUTE) {}
 
 void RouteChanges::change(NetlinkMessage message, Family family, bool add, std::string what) {
-  const int errnum = send(socket_, *message, add);
+  // Noted before: if the kernel's answer is lost, it may be done.
+  done_.push_back({.message = std::move(message), .added = add, .what = std::move(what)});
+  const int errnum = send(socket_, *done_.back().message, add);
+  if (errnum == 0) return;
+  const Change refused = std::move(done_.back());
+  done_.pop_back();
   // Somebody else took it out: what was asked for.
   if (!add && (errnum == ENOENT || errnum == ESRCH)) return;
-  if (errnum != 0) refuse(errnum, family, add, what);
-  done_.push_back({.message = std::move(message), .added = add, .what = std::move(what)});
+  refuse(errnum, family, add, refused.what);
 }
 
 void RouteChanges::add(const TproxyRoute& wanted) {
@@ -135,7 +139,9 @@ Notices RouteChanges::roll_back() {
     const std::string sentence =
         (change.added ? "could not take back " : "could not put back ") + change.what + ": ";
     try {
-      const int errnum = send(socket_, *change.message, !change.added);
+      // In the other one an answer that could not be read may still be waiting.
+      NetlinkSocket socket(NETLINK_ROUTE);
+      const int errnum = send(socket, *change.message, !change.added);
       const bool there_already = errnum == (change.added ? ENOENT : EEXIST) || errnum == ESRCH;
       if (errnum != 0 && !there_already) throw Error(errnum, "netlink");
     } catch (const std::exception& failure) {

@@ -38,7 +38,8 @@ class RouteChanges {
   RouteChanges();
 
   // Adds the route and the ip rule, as far as there are none equal to them, whoever added those.
-  // Throws Error, with nothing of it left behind: ENOTSUP if the kernel lacks IPv6 or policy
+  // Throws Error, with nothing of it left behind unless the kernel's answer was lost, which
+  // roll_back() is for: ENOTSUP if the kernel lacks IPv6 or policy
   // routing or IPv6 is disabled on lo, ENETDOWN (IPv6 only) if lo is down, EEXIST if the table has
   // another default route, else the errno.
   void add(const TproxyRoute& wanted);

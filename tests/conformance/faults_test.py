@@ -23,6 +23,7 @@ ERRORS = {
     "getsockopt": ("ENOMEM",), "setns": ("ENOMEM",), "ioctl": ("ENOMEM",), "flock": ("ENOLCK",), **({} if SANITIZED else {"mmap": ("ENOMEM",)}),
     "clone": ("EAGAIN",), "clone3": ("EAGAIN",), "fork": ("EAGAIN",), "vfork": ("EAGAIN",),
 }  # fmt: skip
+NETLINK_ERRORS = {name: ERRORS[name] for name in ("bind", "sendmsg", "recvmsg")}
 YEAR = 365 * 24 * 3600
 NEXT_YEAR = ("unshare", "--time", "--monotonic", str(YEAR), "--boottime", str(YEAR), "--fork")
 DUAL = (V6, V4)
@@ -190,12 +191,13 @@ class Exhausted(ConformanceCase):
     @case("A-147", "whatever the kernel has run out of, at any call: all is done, or undone and said")
     def test_a_147(self):
         pod = self.pod()
-        document = ours(pod, addresses=DUAL)
-        for place in self.places("ADD", document, pod):
-            for error in ERRORS.get(place[0], ()):
-                with self.subTest(place=place, error=error), self.many():
-                    self.call("DEL", document, pod)
-                    self.clean(self.call("ADD", document, pod, wrap=self.at(place, f"error={error}")), pod)
+        for errors, keys in ((ERRORS, {}), (NETLINK_ERRORS, {"interceptionMode": "TPROXY"})):
+            document = ours(pod, addresses=DUAL, **keys)
+            for place in self.places("ADD", document, pod):
+                for error in errors.get(place[0], ()):
+                    with self.subTest(place=place, error=error), self.many():
+                        self.call("DEL", document, pod)
+                        self.clean(self.call("ADD", document, pod, wrap=self.at(place, f"error={error}")), pod)
 
 
 def members(session):

@@ -2,12 +2,17 @@
 // Two interfaces to the rules of one namespace: which is written when, and what is put back.
 #include "rules/kernel/application.h"
 
+#include <sched.h>
+#include <sys/syscall.h>
+
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <string>
 #include <vector>
 
 #include "rules/error.h"
+#include "tests/kernel/child.h"
+#include "tests/kernel/refusal.h"
 #include "tests/kernel/test_netns.h"
 
 namespace sluice::kernel {
@@ -109,6 +114,36 @@ TEST_CASE("marks of the rules that are left name their policy routing", "[applic
                                           .target = Tproxy{.port = 15006, .mark = 1337}}}}}}}}};
   netns.inside([&] { Application(both.chosen, both.other).apply(wanted); });
   CHECK(netns.must({"ip", "rule", "show"}).find("lookup 133") == std::string::npos);
+}
+
+// In a child that reads no answer of the kernel to a change of addresses or routes.
+std::string apply_without_answers(const TestNetns& netns, const Interception& asked) {
+  return in_child([&] {
+    Both both;
+    Application application(both.chosen, both.other);
+    if (setns(netns.fd(), CLONE_NEWNET) != 0) return std::string("setns");
+    refuse(SYS_recvmsg, {}, ENOMEM);
+    try {
+      application.apply(asked);
+    } catch (const Error&) {
+      for (const std::string& failure : application.roll_back()) return failure;
+      return std::string("put back");
+    }
+    return std::string("done");
+  });
+}
+
+TEST_CASE("an address of which the kernel's answer is lost goes again", "[application]") {
+  const TestNetns netns;
+  const std::string address = "00000000000000000000000000000006";
+  Interception asked = wanted;
+  asked.loopback_addresses = {parse_cidr("::6/128")};
+  CHECK(apply_without_answers(netns, asked) == "put back");
+  CHECK(netns.addresses().find(address) == std::string::npos);
+  // But not one that was there before, for which nobody is asked.
+  netns.must({"ip", "addr", "add", "::6/128", "dev", "lo"});
+  CHECK(apply_without_answers(netns, asked) == "done");
+  CHECK(netns.addresses().find(address) != std::string::npos);
 }
 
 }  // namespace
