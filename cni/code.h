@@ -15,6 +15,7 @@ enum class Code {
   decoding_failure = 6,
   invalid_config = 7,
   try_again_later = 11,
+  not_available = 50,  // STATUS: no ADD can work
   internal = 100,
   netns_failure = 101,       // the namespace, or an interface in it
   kernel_unsupported = 102,  // the kernel lacks a table, match or target

@@ -26,6 +26,9 @@ struct Host {
   std::function<std::string(const std::string& socket, const std::string& packet,
                             std::chrono::milliseconds timeout)>
       ask_agent = {};
+  // Why no pod could be redirected with these settings, empty if one could. Not set: one always
+  // can.
+  std::function<std::string(const BackendSettings& settings)> obstacle = {};
   // The call is to end with Code::try_again_later so long after the program's start. Called once
   // the configuration is read; until then the program's own default counts.
   std::function<void(std::chrono::milliseconds)> set_deadline = {};

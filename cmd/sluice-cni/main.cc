@@ -14,6 +14,7 @@
 #include "cni/plugin.h"
 #include "cni/report.h"
 #include "rules/kernel/pod_namespace.h"
+#include "rules/kernel/readiness.h"
 
 namespace {
 
@@ -58,12 +59,13 @@ int main() {
   const cni::Outcome outcome = cni::run({
       .get_env = [](const char* name) -> const char* { return std::getenv(name); },
       .read_stdin = read_stdin,
-      .open_namespace = kernel::open_pod_namespace,
+      .open_namespace = kernel::enter_pod_namespace,
       .ask_agent =
           [](const std::string& socket, const std::string& packet,
              std::chrono::milliseconds timeout) {
             return cmd::ask_agent(socket, packet, Clock::now() + timeout);
           },
+      .obstacle = kernel::obstacle,
       .set_deadline = cmd::set_deadline,
   });
   cmd::end_interruption();

@@ -18,6 +18,7 @@
 
 #include "rules/error.h"
 #include "rules/interruption.h"
+#include "rules/kernel/capability.h"
 
 namespace sluice::kernel {
 namespace {
@@ -42,11 +43,14 @@ bool is_same(const Fd& a, const Fd& b) {
   return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
 }
 
+void enter(const Fd& netns) {
+  if (setns(netns.get(), CLONE_NEWNET) == 0) return;
+  throw failed(errno, "enter the network namespace", Capability::sys_admin);
+}
+
 class InNetns {
  public:
-  InNetns(const Fd& netns, const Fd& home) : home_(home) {
-    if (setns(netns.get(), CLONE_NEWNET) != 0) throw Error(errno, "enter the network namespace");
-  }
+  InNetns(const Fd& netns, const Fd& home) : home_(home) { enter(netns); }
   InNetns(const InNetns&) = delete;
   InNetns(InNetns&&) = delete;
   InNetns& operator=(const InNetns&) = delete;
@@ -98,9 +102,14 @@ Netns::Owner Netns::owner() const {
 
 void Netns::run(const std::function<void()>& action) const {
   // setns(2) asks for CAP_SYS_ADMIN even where it changes nothing, and an init container has none.
-  if (is_own()) return action();
+  if (stays_ || is_own()) return action();
   const InNetns inside(fd_, home_);
   action();
+}
+
+void Netns::stay() {
+  if (!stays_ && !is_own()) enter(fd_);
+  stays_ = true;
 }
 
 Netns::Lock Netns::lock(int timeout_ms) const {

@@ -41,6 +41,11 @@ class Netns {
   // nothing that follows may happen in a foreign namespace.
   void run(const std::function<void()>& action) const;
 
+  // Enters it for good: run() acts where the thread is from then on, and has nothing that can fail.
+  // For a process that ends soon and does nothing outside of the namespace any more. Throws Error
+  // as run().
+  void stay();
+
   // Takes an exclusive flock(2) on the namespace's file, the lock that iptables takes with
   // XTABLES_LOCKFILE. Waits at most `timeout_ms`: any process in the pod can hold it. It is held
   // until the returned value is destroyed; false if it was not to be had. Throws as
@@ -53,6 +58,7 @@ class Netns {
 
   Fd fd_;
   Fd home_;  // the namespace of the thread that opened this one
+  bool stays_ = false;
 };
 
 class Netns::Lock {

@@ -12,4 +12,8 @@ namespace sluice::kernel {
 // path cannot be judged.
 OpenedNamespace open_pod_namespace(const std::string& path);
 
+// The same for a process that has nothing else to do: the first call that needs the namespace
+// enters it for good.
+OpenedNamespace enter_pod_namespace(const std::string& path);
+
 }  // namespace sluice::kernel

@@ -13,8 +13,8 @@ namespace sluice::kernel {
 // setns(2) lets only a process of one thread into a user namespace, and none back. Returns what it
 // returned, or throws Error with the code and the sentence of what it threw, or EIO if the child
 // did not get as far, "was killed by signal 9". A child that hangs is ended after 10 s by SIGALRM.
-// What interrupts the parent (throw_if_interrupted()) is passed on as SIGTERM, which its handler, if
-// there is one, takes in the child too; a child that does not end is killed 0.8 s later. What is
+// What interrupts the parent (throw_if_interrupted()) is passed on as SIGTERM, which its handler,
+// if there is one, takes in the child too; a child that does not end is killed 0.8 s later. What is
 // thrown then is the interruption, and nothing if the child was done before.
 // Needs CAP_SYS_ADMIN in the user namespace. `action` must not rely on other threads; locks on open
 // files are kept by the child should its parent die.

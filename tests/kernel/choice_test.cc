@@ -152,7 +152,9 @@ TEST_CASE("who may not ask is told so", "[choice]") {
                }
                return std::string("asked");
              }),
-             Catch::EndsWith("Operation not permitted"));
+             Catch::EndsWith(std::string(capability == CAP_NET_RAW ? "(needs CAP_NET_RAW)"
+                                                                   : "(needs CAP_NET_ADMIN)") +
+                             ": Operation not permitted"));
 }
 
 TEST_CASE("the choice in a namespace creates no table and stays", "[choice]") {

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,14 +18,19 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <variant>
 
+#include <linux/capability.h>
+
 #include "rules/error.h"
 #include "rules/kernel/pod_namespace.h"
+#include "tests/kernel/child.h"
+#include "tests/kernel/refusal.h"
 #include "tests/kernel/test_netns.h"
 
 namespace sluice::kernel {
@@ -169,6 +175,61 @@ TEST_CASE("run is inside while it runs and outside after it, by exception too") 
   // 7 is not derived from anything.
   CHECK_THROWS_AS(netns.netns().run([] { throw 7; }), int);
   CHECK(own_netns() == own);
+}
+
+TEST_CASE("who stays acts in the namespace and needs no way back") {
+  const TestNetns netns;
+  const std::string own = own_netns();
+  CHECK(in_child([&] {
+          Netns pod = std::get<Netns>(Netns::open(netns.path()));
+          pod.stay();
+          refuse(SYS_setns, {}, ENOMEM);
+          pod.stay();
+          std::string during;
+          pod.run([&] { during = own_netns(); });
+          return during != own && during == own_netns() && !pod.is_own() ? "there" : during;
+        }) == "there");
+  CHECK(own_netns() == own);
+}
+
+TEST_CASE("a namespace that cannot be entered is said, with the capability that it takes") {
+  const TestNetns netns;
+  const auto said = [&](const std::function<void()>& weaken) {
+    return in_child([&] {
+      weaken();
+      try {
+        const OpenedNamespace opened = enter_pod_namespace(netns.path());
+        std::get<std::unique_ptr<PodNamespace>>(opened)->links();
+      } catch (const Error& error) {
+        return std::string(error.what());
+      }
+      return std::string("entered");
+    });
+  };
+  CHECK(said([] {}) == "entered");
+  CHECK(said([] { drop_capability(CAP_SYS_ADMIN); }) ==
+        "enter the network namespace (needs CAP_SYS_ADMIN): Operation not permitted");
+  CHECK(said([] { refuse(SYS_setns, {}, ENOMEM); }) ==
+        "enter the network namespace: Cannot allocate memory");
+}
+
+TEST_CASE("a pod's namespace is entered for good by what needs it first") {
+  const TestNetns netns;
+  CHECK(in_child([&] {
+          const std::string own = own_netns();
+          const OpenedNamespace opened = enter_pod_namespace(netns.path());
+          PodNamespace& pod = *std::get<std::unique_ptr<PodNamespace>>(opened);
+          if (pod.is_own() || own_netns() != own) return std::string("too early");
+          if (pod.links().size() != 1 || own_netns() == own) return std::string("not there");
+          refuse(SYS_setns, {}, ENOMEM);
+          const Interception wanted{
+              .rulesets = {
+                  {.family = Family::ipv4,
+                   .tables = {{.table = Table::nat, .chains = {{.name = "ISTIO_OUTPUT"}}}}}}};
+          pod.backend({}).apply(wanted);
+          return std::string(pod.backend({}).read().rulesets.at(0).tables.empty() ? "" : "written");
+        }) == "written");
+  CHECK(netns.save(Family::ipv4).find("ISTIO_OUTPUT") != std::string::npos);
 }
 
 TEST_CASE("a namespace whose path and processes are gone still works") {

@@ -16,6 +16,10 @@ CLOSED_STDERR = ("sh", "-c", 'exec "$@" 2>&-', "sh")
 NO_DIRECTORY = ("sh", "-c", 'd=$(mktemp -d) && cd "$d" && rmdir "$d" && exec "$@"', "sh")
 
 
+def without(capability):
+    return ("setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}")
+
+
 class Streams(PluginCase):
     def test_a_full_stdout_is_a_failure(self):
         with open("/dev/full", "wb") as full:
@@ -82,12 +86,29 @@ class Surroundings(PluginCase):
 
 class Privileges(PluginCase):
     def test_a_missing_capability_is_refused_with_nothing_changed(self):
-        for capability in ("sys_admin", "net_admin"):
-            with self.subTest(capability=capability):
-                pod = self.pod()
-                drop = ("setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}")
-                with self.unchanged(pod):
-                    self.assert_error(run("ADD", mesh_conf(pod), pod, wrap=drop), 103)
+        for capability in ("sys_admin", "net_admin", "net_raw"):
+            for backend in ("xtables", "nftables"):
+                if (capability, backend) == ("net_raw", "nftables"):
+                    continue
+                with self.subTest(capability=capability, backend=backend):
+                    pod = self.pod()
+                    document = mesh_conf(pod, backend=backend)
+                    with self.unchanged(pod):
+                        outcome = run("ADD", document, pod, wrap=without(capability))
+                    self.assert_error(outcome, 103, f"CAP_{capability.upper()}")
+
+    def test_nftables_needs_no_raw_sockets(self):
+        pod = self.pod()
+        document = mesh_conf(pod, backend="nftables")
+        self.assert_passed(run("ADD", document, pod, wrap=without("net_raw")), document)
+
+    def test_status_says_which_is_missing(self):
+        for backend in ("auto", "xtables", "nftables"):
+            self.assert_success_silent(run("STATUS", conf(backend=backend)))
+            for capability in ("sys_admin", "net_admin"):
+                outcome = run("STATUS", conf(backend=backend), wrap=without(capability))
+                self.assert_error(outcome, 50, f"CAP_{capability.upper()}")
+        self.assert_error(run("STATUS", conf(backend="xtables"), wrap=without("net_raw")), 50, "CAP_NET_RAW")
 
     def test_a_pod_that_is_not_ours_needs_no_privilege(self):
         document = conf()

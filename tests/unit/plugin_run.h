@@ -55,6 +55,8 @@ struct PluginRun {
   std::string asked_socket;
   std::chrono::milliseconds asked_timeout{0};
   std::vector<std::chrono::milliseconds> deadlines;
+  std::string obstacle;  // why no pod can be redirected
+  std::vector<BackendSettings> obstacle_questions;
 
   Json& annotations() { return network["runtimeConfig"][annotations_capability]; }
   void annotate(const char* key, const char* value) { annotations()[key] = value; }
@@ -76,6 +78,11 @@ struct PluginRun {
                     },
                 .open_namespace = [this](const std::string& path) { return open(path); },
                 .ask_agent = asker(),
+                .obstacle =
+                    [this](const BackendSettings& settings) {
+                      obstacle_questions.push_back(settings);
+                      return obstacle;
+                    },
                 .set_deadline =
                     [this](std::chrono::milliseconds deadline) { deadlines.push_back(deadline); }});
   }

@@ -40,6 +40,27 @@ TEST_CASE("status: a key that is not known is no reason to stop a node", "[statu
   CHECK(logged(outcome, LogLevel::warn).size() == 1);
 }
 
+TEST_CASE("status: a node on which no ADD can work is not available", "[status]") {
+  PluginRun plugin;
+  plugin.environment = {{"CNI_PATH", "/opt/cni/bin"}};
+  plugin.network = {{"cniVersion", "1.1.0"}, {"name", "podnet"}, {"backend", "nftables"}};
+  plugin.obstacle = "capability CAP_NET_ADMIN is missing";
+  const Outcome outcome = plugin("STATUS");
+  CHECK(code_in(outcome) == Code::not_available);
+  CHECK(message_in(outcome) == "no pod can be redirected: capability CAP_NET_ADMIN is missing");
+  CHECK(plugin.obstacle_questions ==
+        std::vector{BackendSettings{.choice = BackendChoice::nftables}});
+  CHECK(plugin.opened.empty());
+}
+
+TEST_CASE("status: a bad configuration is said before the node is asked", "[status]") {
+  PluginRun plugin;
+  plugin.network["layout"] = "istio-2";
+  plugin.obstacle = "no";
+  CHECK(code_in(plugin("STATUS")) == Code::invalid_config);
+  CHECK(plugin.obstacle_questions.empty());
+}
+
 TEST_CASE("status: needs version 1.1.0", "[status]") {
   CHECK(code_in(status_of({{"cniVersion", "1.0.0"}})) == Code::incompatible_version);
 }

@@ -17,6 +17,7 @@
 #include <netlink/socket.h>
 
 #include "rules/error.h"
+#include "rules/kernel/capability.h"
 
 namespace sluice::kernel::nft {
 namespace {
@@ -140,7 +141,7 @@ std::uint32_t Socket::generation() {
         const auto all = AttributeSet::read_some(message.attributes, {NFTA_GEN_ID});
         if (all) generation = all->u32(NFTA_GEN_ID);
       });
-  if (errnum != 0) throw Error(errnum, "read the generation of nf_tables");
+  if (errnum != 0) throw failed(errnum, "read the generation of nf_tables", Capability::net_admin);
   if (!generation) throw Error(EBADMSG, "read the generation of nf_tables");
   return *generation;
 }
@@ -170,8 +171,8 @@ Outcome Socket::commit(Batch& batch) {
   for (int i = 0; i < most_answers; ++i) {
     int error = 0;
     const View datagram = receive(MSG_DONTWAIT, error);
-    if (error == EAGAIN) break;
-    if (error != 0 && error != ENOBUFS) throw Error(error, "read from nf_tables");
+    // Whatever keeps us from reading the answer, the batch may be done.
+    if (error != 0 && error != ENOBUFS) break;
     for (const View message_bytes : split_messages(datagram)) {
       const Message message = read_message(message_bytes);
       if (message.type != NLMSG_ERROR || outcome.errnum != 0) continue;

@@ -13,6 +13,7 @@
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
 #include "rules/error.h"
+#include "rules/kernel/capability.h"
 #include "rules/kernel/fd.h"
 
 namespace sluice::kernel::xt {
@@ -44,7 +45,9 @@ class Revisions {
  public:
   explicit Revisions(const Options& options)
       : options_(options), socket_(::socket(options.domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)) {
-    if (!socket_ && !says_lacking(errno)) throw Error(errno, "ask the kernel for x_tables");
+    if (!socket_ && !says_lacking(errno)) {
+      throw failed(errno, "ask the kernel for x_tables", Capability::net_raw);
+    }
   }
 
   bool has_match(std::string_view name, std::uint8_t revision) const {
@@ -63,7 +66,7 @@ class Revisions {
     socklen_t size = sizeof asked;
     if (getsockopt(socket_.get(), options_.level, option, &asked, &size) == 0) return true;
     if (!says_lacking(errno)) {
-      throw Error(errno, "ask for x_tables' extension " + quote(name));
+      throw failed(errno, "ask for x_tables' extension " + quote(name), Capability::net_admin);
     }
     return false;
   }

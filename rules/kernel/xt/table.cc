@@ -12,6 +12,7 @@ extern "C" {
 }
 
 #include "rules/error.h"
+#include "rules/kernel/capability.h"
 #include "rules/kernel/xt/entry.h"
 
 namespace sluice::kernel::xt {
@@ -83,7 +84,7 @@ class LibiptcTable : public XtTable {
     if (errnum == 0 || errnum == EUCLEAN) {
       throw Error(EUCLEAN, name + " is not laid out as iptables would");
     }
-    if (!says_unsupported(errnum)) throw Error(errnum, "open " + name);
+    if (!says_unsupported(errnum)) throw failed(errnum, "open " + name, Capability::net_admin);
     const char* tool = Api::family == Family::ipv4 ? "iptable_" : "ip6table_";
     throw unsupported("the kernel does not offer " + name + " (module " + tool + to_string(table) +
                       "): " + std::generic_category().message(errnum));
