@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rules/kernel/pod_namespace.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -8,16 +9,19 @@
 #include <variant>
 #include <vector>
 
+#include "rules/kernel/capability.h"
+#include "rules/kernel/confinement.h"
 #include "rules/kernel/link.h"
 #include "rules/kernel/netns.h"
 #include "rules/kernel/pod_backend.h"
+#include "rules/kernel/xt/raw_socket.h"
 
 namespace sluice::kernel {
 namespace {
 
 class KernelNamespace : public PodNamespace {
  public:
-  KernelNamespace(Netns netns, bool stays) : netns_(std::move(netns)), stays_(stays) {}
+  explicit KernelNamespace(Netns netns) : netns_(std::move(netns)) {}
 
   bool is_own() override { return netns_.is_own(); }
   std::vector<Link> links() override {
@@ -41,34 +45,64 @@ class KernelNamespace : public PodNamespace {
     return *backend_;
   }
 
+ protected:
+  // Before anything is done in the namespace.
+  virtual void settle() {}
+  Netns& netns() { return netns_; }
+
  private:
-  void settle() {
-    if (stays_) netns_.stay();
-  }
   void run(const std::function<void()>& action) {
     settle();
     netns_.run(action);
   }
 
   Netns netns_;
-  bool stays_;
   std::optional<PodBackend> backend_;
 };
 
-OpenedNamespace open(const std::string& path, bool stays) {
+class EnteredNamespace : public KernelNamespace {
+ public:
+  explicit EnteredNamespace(Netns opened)
+      : KernelNamespace(std::move(opened)), has_our_users_(netns().owner().is_own) {
+    std::uint64_t kept =
+        bit(Capability::sys_admin) | bit(Capability::net_admin) | bit(Capability::net_raw);
+    // Files of such a pod in /proc are not ours.
+    if (!has_our_users_) kept |= bit(Capability::dac_read_search);
+    keep_capabilities(kept);
+  }
+
+ private:
+  void settle() override {
+    if (settled_) return;
+    netns().stay();
+    xt::keep_raw_sockets();
+    // Else a child is to enter the pod's user namespace.
+    if (has_our_users_) keep_capabilities(bit(Capability::net_admin));
+#ifdef SLUICE_FILTER_SYSTEM_CALLS
+    filter_system_calls(has_our_users_ ? Calls::rules : Calls::rules_in_child);
+#endif
+    settled_ = true;
+  }
+
+  bool has_our_users_;
+  bool settled_ = false;
+};
+
+template <class Namespace>
+OpenedNamespace open(const std::string& path) {
   std::variant<Netns, NotNetns> opened = Netns::open(path);
   if (NotNetns* reason = std::get_if<NotNetns>(&opened)) return std::move(*reason);
-  return std::make_unique<KernelNamespace>(std::get<Netns>(std::move(opened)), stays);
+  return std::make_unique<Namespace>(std::get<Netns>(std::move(opened)));
 }
 
 }  // namespace
 
 OpenedNamespace open_pod_namespace(const std::string& path) {
-  return open(path, false);
+  return open<KernelNamespace>(path);
 }
 
 OpenedNamespace enter_pod_namespace(const std::string& path) {
-  return open(path, true);
+  return open<EnteredNamespace>(path);
 }
 
 }  // namespace sluice::kernel

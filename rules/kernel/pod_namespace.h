@@ -13,7 +13,8 @@ namespace sluice::kernel {
 OpenedNamespace open_pod_namespace(const std::string& path);
 
 // The same for a process that has nothing else to do: the first call that needs the namespace
-// enters it for good.
+// enters it for good. Opening it gives up all privileges but those that this takes, entering it all
+// but those that writing rules takes, and system calls (in static programs): confinement.h.
 OpenedNamespace enter_pod_namespace(const std::string& path);
 
 }  // namespace sluice::kernel

@@ -76,11 +76,14 @@ class Pod:
 
     def __init__(self, bare=False):
         node = _far_end()
-        self.name = _add_namespace(next(_numbers))
+        self.name = self._create()
         self.path = f"/run/netns/{self.name}"
         self.ip("link set lo up")
         if not bare:
             self._add_eth0(node)
+
+    def _create(self):
+        return _add_namespace(next(_numbers))
 
     def _add_eth0(self, node):
         # Neither duplicate address detection nor a link-local address: both would change `ip addr` later.
@@ -119,6 +122,22 @@ class Pod:
 
     def loopback_addresses(self):
         return re.findall(r"inet6? (\S+)", self.inside("ip", "-o", "addr", "show", "dev", "lo"))
+
+
+class UserPod(Pod):
+    """A pod with a user namespace of its own, whose root is user 100000 outside."""
+
+    def _create(self):
+        name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
+        command = ["unshare", "--user", "--net", "sh", "-c", "echo; exec sleep 20"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
+            owner.stdout.readline()
+            for file in ("uid_map", "gid_map"):
+                pathlib.Path(f"/proc/{owner.pid}/{file}").write_text("0 100000 65536\n")
+            tool("ip", "netns", "attach", name, str(owner.pid))
+            owner.kill()
+        _made.add(name)
+        return name
 
 
 def without_counters(saved):

@@ -15,22 +15,23 @@
 #include "rules/error.h"
 #include "rules/kernel/capability.h"
 #include "rules/kernel/fd.h"
+#include "rules/kernel/xt/raw_socket.h"
 
 namespace sluice::kernel::xt {
 namespace {
 
 struct Options {
-  int domain;
+  Family family;
   int level;
   int match;
   int target;
 };
 
-constexpr Options ipv4_options{.domain = AF_INET,
+constexpr Options ipv4_options{.family = Family::ipv4,
                                .level = IPPROTO_IP,
                                .match = IPT_SO_GET_REVISION_MATCH,
                                .target = IPT_SO_GET_REVISION_TARGET};
-constexpr Options ipv6_options{.domain = AF_INET6,
+constexpr Options ipv6_options{.family = Family::ipv6,
                                .level = IPPROTO_IPV6,
                                .match = IP6T_SO_GET_REVISION_MATCH,
                                .target = IP6T_SO_GET_REVISION_TARGET};
@@ -44,7 +45,7 @@ bool says_lacking(int errnum) {
 class Revisions {
  public:
   explicit Revisions(const Options& options)
-      : options_(options), socket_(::socket(options.domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)) {
+      : options_(options), socket_(raw_socket(options.family)) {
     if (!socket_ && !says_lacking(errno)) {
       throw failed(errno, "ask the kernel for x_tables", Capability::net_raw);
     }

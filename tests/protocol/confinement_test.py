@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the plugin can still do while it works on what tenants wrote."""
+
+import re
+import signal
+import time
+
+from tests.protocol.contract import PluginCase
+from tests.protocol.fake_agent import Agent, hang
+from tests.protocol.lock_test import finish, locked, start
+from tests.protocol.netconf import V6, mesh_conf
+from tests.protocol.runtime import UserPod, run
+
+NET_ADMIN = 1 << 12
+
+
+def status_of(child):
+    with open(f"/proc/{child.pid}/status") as file:
+        return dict(re.findall(r"^(\w+):\t(.*)$", file.read(), re.MULTILINE))
+
+
+def stopped(child):
+    """Stops the process when it is confined, while it waits for a lock; its status then."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        child.send_signal(signal.SIGSTOP)
+        status = status_of(child)
+        if int(status["CapEff"], 16) == NET_ADMIN and status["Seccomp"] == "2":
+            return status
+        child.send_signal(signal.SIGCONT)
+        time.sleep(0.002)
+    return status_of(child)
+
+
+class Confinement(PluginCase):
+    def test_in_the_pod_it_can_write_rules_and_little_else(self):
+        pod = self.pod()
+        document = mesh_conf(pod)
+        for command in ("ADD", "DEL"):
+            with self.subTest(command=command), locked(pod):
+                child = start(command, document, pod)
+                status = stopped(child)
+                child.send_signal(signal.SIGCONT)
+                self.assertEqual(finish([child])[0][0], 0)
+                for name, kept in (("CapEff", NET_ADMIN), ("CapPrm", NET_ADMIN), ("CapInh", 0), ("CapAmb", 0)):
+                    self.assertEqual(int(status[name], 16), kept, status)
+                self.assertEqual(status["NoNewPrivs"], "1")
+                self.assertEqual(status["Seccomp"], "2")
+
+    def test_a_pod_with_its_own_users_takes_a_child(self):
+        for backend in ("xtables", "nftables"):
+            with self.subTest(backend=backend):
+                pod = UserPod()
+                self.addCleanup(pod.delete)
+                document = mesh_conf(pod, addresses=(V6,), backend=backend)
+                self.assert_passed(run("ADD", document, pod), document)
+                self.assertRegex(pod.inside("sh", "-c", "iptables-legacy-save; nft list ruleset"), "ISTIO|table inet")
+                # Tables of x_tables make nf_tables' backend look into those, which takes the child too.
+                pod.inside("sh", "-c", "iptables-legacy -t nat -N ISTIO_OUTPUT || true")
+                self.assert_passed(run("ADD", document, pod), document)
+                self.assert_success_silent(run("DEL", document, pod))
+                self.assert_not_redirected(pod)
+
+    def test_before_it_knows_whose_pod_it_is_it_can_do_what_root_can(self):
+        pod, agent = self.pod(), Agent(self, hang)
+        child = start("ADD", mesh_conf(pod, agentSocket=agent.path, agentTimeoutMs=9000), pod)
+        deadline = time.monotonic() + 10
+        while not agent.questions() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        self.assertEqual(status_of(child)["Seccomp"], "0")
+        child.send_signal(signal.SIGTERM)
+        self.assertEqual(finish([child])[0][0], 1)
