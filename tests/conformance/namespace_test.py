@@ -4,44 +4,19 @@
 import contextlib
 import functools
 import os
-import pathlib
 import socket
-import subprocess
 import threading
 
 from tests.conformance.cases import case
-from tests.conformance.conformance import ConformanceCase, ours, state, wait_for
+from tests.conformance.conformance import ConformanceCase, ours, state
 from tests.protocol import runtime
 from tests.protocol.add_del_check_test import FOREIGN_FILTER, FOREIGN_NAT
 from tests.protocol.namespace_test import within
-from tests.protocol.netconf import V4
 
 FOREIGN_NFT = "table inet theirs { chain c { type nat hook output priority -100; tcp dport 81 redirect to :82; }; }"
 # The delay must outlast what another process does to the namespace meanwhile.
 DELAY = "delay_enter=700000"
 OWN_PID_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-USER_NAMESPACE = ("unshare", "--user", "--net", "sleep", "100")
-# As the kubelet maps a pod's users: 65,536 of the node's, from the pod's root on.
-ID_MAP = "0 100000 65536"
-
-
-class UserPod(runtime.Pod):
-    """A network namespace that belongs to a user namespace of its own."""
-
-    def __init__(self, case_):
-        self.child = subprocess.Popen(USER_NAMESPACE)
-        case_.addCleanup(self.delete)
-        self.path = f"/proc/{self.child.pid}/ns/net"
-        own = os.readlink("/proc/self/ns/net")
-        wait_for(lambda: os.readlink(self.path) != own)
-        for ids in ("uid", "gid"):
-            pathlib.Path(f"/proc/{self.child.pid}/{ids}_map").write_text(ID_MAP)
-        self.inside("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "far0")
-        self.inside("ip", "addr", "add", V4, "dev", "eth0")
-
-    def delete(self):
-        self.child.kill()
-        self.child.wait()
 
 
 class Namespace(ConformanceCase):
@@ -192,7 +167,8 @@ class Namespace(ConformanceCase):
 
     @case("A-123", "a namespace that belongs to a pod's own user namespace is served by the node's root")
     def test_a_123(self):
-        pod = UserPod(self)
+        pod = runtime.UserPod()
+        self.addCleanup(pod.delete)
         self.add(pod)
         self.silent("CHECK", ours(pod), pod)
         pod.inside("ip", "link", "del", "eth0")

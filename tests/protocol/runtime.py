@@ -125,7 +125,7 @@ class Pod:
 
 
 class UserPod(Pod):
-    """A pod with a user namespace of its own, whose root is user 100000 outside."""
+    """A pod with a user namespace of its own, mapped as the kubelet does: 65,536 users, from the pod's root on."""
 
     def _create(self):
         name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
