@@ -317,7 +317,7 @@ class Reports(AgentCase):
         document = conf(agentSocket=agent.path, **keys)
         self.assert_passed(run("ADD", document, timeout=60), document)
         report = self.report(agent)
-        self.assertGreater(len(report["log"]), 10)
+        self.assertGreater(len(report["log"]), 8)
         self.assertLess(len(json.dumps(report)), fake_agent.PACKET_LIMIT)
 
     def test_it_delays_nobody(self):

@@ -101,7 +101,7 @@ class Faults(Traced):
         pod = self.pod()
         wrap = self.strace("-e", "trace=getsockopt", "-e", "inject=getsockopt:error=ENOPROTOOPT:when=1+")
         with self.unchanged(pod):
-            self.assert_error(run("ADD", mesh_conf(pod), pod, wrap=wrap), 102)
+            self.assert_error(run("ADD", mesh_conf(pod, backend="xtables"), pod, wrap=wrap), 102)
 
     def test_a_forbidden_table_is_named(self):
         number = self.replace_calls()[0]
