@@ -55,8 +55,7 @@ void add_rules_command(CLI::App& app, int& /*exit_status*/) {
   auto options = std::make_shared<Options>();
   add_input_options(*command, options->input);
   add_output_options(*command, options->output);
-  command
-      ->add_option("--nft-table", options->output.nft_table, "format nft: the name of the table")
+  command->add_option("--nft-table", options->output.nft_table, "format nft: the name of the table")
       ->capture_default_str()
       ->check([](const std::string& name) {
         return nft::is_table_name(name) ? std::string() : quote(name) + " is no name of a table";

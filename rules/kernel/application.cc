@@ -46,11 +46,12 @@ void Application::apply(const Interception& wanted) {
     add_route(route, route.family == Family::ipv6 && !wanted.ipv6_required);
   }
   if (removes_) {
+    throw_if_interrupted();
     attempt([&] { write(chosen_, wanted); });
   } else {
     write(chosen_, wanted);
   }
-  if (empties_other) empty_other();
+  if (empties_other) attempt([&] { write(other_, {}); });
   if (routes_) {
     throw_if_interrupted();
     routes_->remove_owned(marks_, wanted.tproxy_routes);
@@ -69,14 +70,10 @@ bool Application::other_holds_ours() {
   return holds;
 }
 
-// Not to be interrupted: the rules that were just written would be taken for all there is.
-void Application::empty_other() {
-  const Uninterrupted scope;
-  attempt([&] { write(other_, {}); });
-}
-
 // Goes on where it fails: the rest is to be done all the same.
 void Application::attempt(const std::function<void()>& step) {
+  // That is no such failure.
+  const Uninterrupted scope;
   try {
     step();
   } catch (const Error& error) {
@@ -88,6 +85,7 @@ void Application::attempt(const std::function<void()>& step) {
 // open the pod. Who wants none is told.
 void Application::report_failure() {
   if (!failure_) return;
+  stays_ = true;
   if (removes_) throw Error(*failure_);
   notices_.push_back(std::string("rules of ours may be left behind: ") + failure_->what());
 }
@@ -95,7 +93,7 @@ void Application::report_failure() {
 Notices Application::roll_back() {
   const Uninterrupted scope;
   Notices failures;
-  if (removes_) return failures;
+  if (stays_) return failures;
   for (; !written_.empty(); written_.pop_back()) append(failures, written_.back()->roll_back());
   if (routes_) append(failures, routes_->roll_back());
   try {

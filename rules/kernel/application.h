@@ -31,7 +31,7 @@ class Application {
   void apply(const Interception& wanted);
 
   // Puts back what was there before, as far as that is possible; returns what could not be. Nothing
-  // where nothing was wanted: what is out stays out.
+  // where all is done but what cannot be done.
   Notices roll_back();
 
   // What apply() found worth saying.
@@ -39,7 +39,6 @@ class Application {
 
  private:
   bool other_holds_ours();
-  void empty_other();
   void attempt(const std::function<void()>& step);
   void report_failure();
   void look_around(const Interception& wanted, bool both);
@@ -56,6 +55,7 @@ class Application {
   std::optional<RouteChanges> routes_;
   std::vector<FamilyMark> marks_;  // of the rules that were there before
   bool removes_ = false;           // nothing is wanted
+  bool stays_ = false;             // what was done is all that can be done
   // The first of what did not keep the rest from being done.
   std::optional<Error> failure_;
   Notices notices_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// apply_bench NETNS xtables|nftables EXCLUSIONS: writes the default rules of an IPv4 pod with so many
-// excluded CIDRs into the namespace and prints how many microseconds that took in this process,
-// read-back included.
+// apply_bench NETNS xtables|nftables EXCLUSIONS: writes the default rules of an IPv4 pod with so
+// many excluded CIDRs into the namespace and prints how many microseconds that took in this
+// process, read-back included.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -24,8 +24,8 @@ namespace {
 std::vector<Cidr> exclusions(unsigned count) {
   std::vector<Cidr> all;
   for (unsigned i = 0; i < count; ++i) {
-    all.push_back(parse_cidr("11." + std::to_string(i / 100) + "." + std::to_string(i % 100 * 2) +
-                             ".0/24"));
+    all.push_back(
+        parse_cidr("11." + std::to_string(i / 100) + "." + std::to_string(i % 100 * 2) + ".0/24"));
   }
   return all;
 }

@@ -89,11 +89,23 @@ TEST_CASE("what fails is put back, the last one first", "[application]") {
   }
   SECTION("the other one") {
     both.other.fails = true;
-    netns.inside([&] { CHECK_THROWS_AS(application.apply(wanted), Error); });
-    CHECK(application.roll_back().empty());
-    CHECK(both.calls == Calls{"chosen read", "other read", "chosen write", "other empty",
-                              "other back", "chosen back"});
+    netns.inside([&] { CHECK_NOTHROW(application.apply(wanted)); });
+    CHECK(both.calls == Calls{"chosen read", "other read", "chosen write", "other empty"});
+    CHECK_THAT(application.take_notices().back(),
+               Catch::StartsWith("rules of ours may be left behind: "));
   }
+}
+
+TEST_CASE("whoever wants no rules gets out what can be got out, and is told", "[application]") {
+  const TestNetns netns;
+  Both both;
+  both.other.ours = true;
+  FakeTables& failing = GENERATE(false, true) ? both.other : both.chosen;
+  failing.fails = true;
+  Application application(both.chosen, both.other);
+  netns.inside([&] { CHECK_THROWS_AS(application.apply({}), Error); });
+  CHECK(application.roll_back().empty());
+  CHECK(both.calls == Calls{"chosen read", "other read", "chosen empty", "other empty"});
 }
 
 // The ip rule of Istio's init container carries no tag: only the mark of the live rules names it.
