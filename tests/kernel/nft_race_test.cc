@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Other writers, strangers on our socket, and what is put back when something fails.
-#include <sys/socket.h>
-
+// Other writers, and what is put back when something fails.
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <string>
 #include <thread>
 
-#include <linux/netlink.h>
-
 #include "rules/error.h"
-#include "rules/kernel/fd.h"
-#include "rules/kernel/nft/snapshot.h"
 #include "rules/kernel/nft/socket.h"
 #include "rules/kernel/nft/tables.h"
 #include "tests/kernel/configs.h"
@@ -64,48 +57,6 @@ TEST_CASE("a writer that never rests costs an error at most") {
   INFO(done << " of 30 went through");
   nft_write(netns, both_families(small_config()));
   CHECK(nft_read(netns) == canonical_of(both_families(small_config())));
-}
-
-// Sends to our socket until its buffer is full.
-void flood(std::uint32_t port) {
-  const Fd stranger(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
-  sockaddr_nl to{};
-  to.nl_family = AF_NETLINK;
-  to.nl_pid = port;
-  std::string junk(2000, '\0');
-  const nlmsghdr header{.nlmsg_len = 2000,
-                        .nlmsg_type = NLMSG_ERROR,
-                        .nlmsg_flags = 0,
-                        .nlmsg_seq = 0,
-                        .nlmsg_pid = 0};
-  std::memcpy(junk.data(), &header, sizeof header);
-  while (sendto(stranger.get(), junk.data(), junk.size(), 0, reinterpret_cast<const sockaddr*>(&to),
-                sizeof to) > 0) {
-  }
-}
-
-TEST_CASE("an answer that had no room is no failure") {
-  const TestNetns netns;
-  netns.inside([&] {
-    const auto socket = Socket::open();
-    Batch batch(socket->generation());
-    batch.create_table({.name = "told-by-nobody"});
-    flood(socket->port());
-    CHECK_FALSE(socket->commit(batch).known);
-    // A stranger's answers are none, and the socket goes on working.
-    CHECK(find_tables(*socket, "told-by-nobody").tables.size() == 1);
-  });
-}
-
-TEST_CASE("an answer that never comes is an error") {
-  const TestNetns netns;
-  netns.inside([&] {
-    const auto socket = Socket::open();
-    flood(socket->port());
-    CHECK_THROWS_WITH(socket->generation(), Catch::Contains("timed out"));
-    // The flood is over.
-    CHECK(socket->generation() == 1);
-  });
 }
 
 TEST_CASE("what was there before is put back") {

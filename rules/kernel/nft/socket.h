@@ -2,11 +2,13 @@
 // nfnetlink (NETLINK_NETFILTER) as nf_tables uses it: lists, and transactions.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
-#include "rules/kernel/netlink.h"
+#include "rules/kernel/fd.h"
 #include "rules/kernel/nft/batch.h"
 #include "rules/kernel/nft/bytes.h"
 #include "rules/kernel/nft/dump.h"
@@ -21,8 +23,11 @@ struct Outcome {
   std::uint32_t sequence = 0;  // of the message that failed
 };
 
-// Of the network namespace of the thread that made it. Waits up to a second for an answer
-// (ETIMEDOUT).
+// Of the network namespace of the thread that made it. Where an answer is not there within a
+// second, or had no room, another socket of another address takes its place, three times in all;
+// the fourth time it throws Error (ETIMEDOUT), and so it does when it has waited five seconds
+// altogether. A pod's processes that have CAP_NET_ADMIN can send to it if the kernel does not
+// refuse that.
 class Socket {
  public:
   // nullptr where the kernel has no nf_tables. Throws Error.
@@ -32,8 +37,8 @@ class Socket {
   std::uint32_t generation();
 
   // Sends a list_request() and gives each message of the answer to `take`. False if somebody
-  // changed what is listed, or took it away: start again. Throws Error; after one that `take` threw
-  // the socket is of no use any more, for the rest of the answer is in it.
+  // changed what is listed, or took it away, or the answer was lost: start again. Throws Error.
+  // What `take` throws comes through, and the rest of the answer is never seen.
   bool list(Bytes request, const std::function<void(View)>& take);
 
   // Sends the batch, which is finished by it. Throws Error if it could not be sent.
@@ -43,19 +48,32 @@ class Socket {
   std::uint32_t port() const;
 
  private:
+  using Clock = std::chrono::steady_clock;
+  using Take = std::function<void(const Message&, View)>;
+  struct Reception {
+    View datagram = {};  // empty if it is not the kernel's, or there is none
+    int errnum = 0;      // recvmsg(2)'s
+  };
+
   Socket();
 
-  int descriptor() const;
   void send(View bytes) const;
-  // The next datagram; empty if it is not the kernel's, or there is none and `flags` (MSG_DONTWAIT)
-  // does not wait for one. `error` is 0 or recvmsg(2)'s.
-  View receive(int flags, int& error);
-  // Sends a request and waits for the message that answers it, or the last of them.
-  int exchange(Bytes request, bool dump, const std::function<void(const Message&, View)>& take);
+  // The next datagram, if there is one.
+  Reception receive();
+  // The same, but waits for one; takes what that takes from `patience`.
+  Reception wait(Clock::duration& patience);
+  // Another socket in place of one that an answer is missing on. Throws Error (ETIMEDOUT).
+  void start_again();
+  // Sends a request and waits for the message that answers it, or the last of them. Returns the
+  // errno in it; nothing if the answer was lost.
+  std::optional<int> exchange(Bytes request, bool dump, const Take& take);
+  std::optional<int> answer(std::uint32_t sequence, bool dump, const Take& take);
 
-  NetlinkSocket socket_;
+  Fd socket_;
   Bytes buffer_;
-  std::uint32_t sequence_ = 0;
+  std::uint32_t sequence_ = 0x80000000;  // none that a message of a batch has
+  int sockets_left_ = 3;
+  Clock::duration patience_ = std::chrono::seconds(5);
 };
 
 }  // namespace sluice::kernel::nft
