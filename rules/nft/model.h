@@ -24,6 +24,8 @@ inline constexpr std::size_t comment_limit = 127;
 // So many rules may use one set: tcp and udp, for both families. Else a short table could stand for
 // rules without end.
 inline constexpr std::size_t set_uses_limit = 4;
+// So many rules may all uses of sets stand for, both families' together.
+inline constexpr std::size_t unfolded_limit = 400'000;
 
 // A set with the flag `interval`. The members of `ports` or, for the addresses of one family,
 // `cidrs` are sorted, do not overlap and could not be fewer, but that all ports or addresses are

@@ -22,10 +22,10 @@ Table to_nft(const std::vector<Ruleset>& rulesets, std::string table_name);
 // Both families' rule sets, IPv4 first, in the form of canonical(). A family has a chain if it has
 // a rule in it or a jump to it. A chain in which nobody has a rule is of the families that have
 // rules in its table, or of both if none has. A table of which a family has no chain is left out.
-// Where a set is not there, not of the kind that the rule needs, one of two in a rule, or used by
-// more than set_uses_limit rules, the rule gets an Opaque: to_nft() makes no such thing. So time
-// and memory grow with the size of the table only, whoever wrote it.
-// All of it is ours (Exclusive): a chain or a rule that we would not write is a difference.
+// Where a set is not there, not of the kind that the rule needs, one of two in a rule, used by more
+// than set_uses_limit rules, or would bring more rules than are left of unfolded_limit, the rule
+// gets an Opaque: to_nft() makes no such thing. So time and memory grow with the size of the table
+// only, whoever wrote it.
 std::vector<Ruleset> from_nft(const Table& table);
 
 }  // namespace sluice::nft

@@ -58,7 +58,12 @@ class Users {
     const auto found = sets_.find(name);
     if (found == sets_.end() || ++uses_[name] > set_uses_limit) return nullptr;
     const Set& set = *found->second;
-    return is_usable(set, rule) ? &set : nullptr;
+    if (!is_usable(set, rule)) return nullptr;
+    const std::size_t families = rule.family || set.family ? 1 : 2;
+    const std::size_t rules = (set.ports.size() + set.cidrs.size()) * families;
+    if (rules > unfolded_left_) return nullptr;
+    unfolded_left_ -= rules;
+    return &set;
   }
 
  private:
@@ -74,6 +79,7 @@ class Users {
 
   std::unordered_map<std::string_view, const Set*> sets_;
   std::unordered_map<std::string_view, std::size_t> uses_;
+  std::size_t unfolded_left_ = unfolded_limit;
 };
 
 bool needs_set(const Rule& rule) {

@@ -66,6 +66,10 @@ std::vector<Tampering> tamperings(const TestNetns& netns) {
        "add set inet sluice p { type inet_service; flags interval; elements = { 80 "
        "}; }\n" +
            insert + "tcp dport != @p counter return"},
+      {"interval that is no prefix",
+       "add set inet sluice i { type ipv4_addr; flags interval; elements = { 10.0.0.1-10.0.0.6 }; "
+       "}\n" +
+           insert + "ip daddr @i counter return"},
       {"limit over", insert + "limit rate over 10/second counter return"},
       {"limit of bytes", insert + "limit rate 10 kbytes/second counter return"},
       {"another base chain",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // nf_tables' form: what is read, which may be anybody's, and laws. A failure prints its seed.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <string>
@@ -75,6 +76,30 @@ TEST_CASE("nft: a set is unfolded a few times only", "[nft]") {
   const std::vector<Ruleset> rulesets = from_nft(with_rules(rules, {set}));
   CHECK(rulesets.at(0).tables.at(0).chains.at(0).rules.size() ==
         set_uses_limit * set.ports.size() + rules.size() - set_uses_limit);
+}
+
+TEST_CASE("nft: many sets are unfolded up to a limit", "[nft]") {
+  std::vector<Set> sets;
+  std::vector<Rule> rules;
+  const std::size_t ports = 4000;
+  const std::size_t fit = unfolded_limit / (2 * ports);
+  for (std::size_t i = 0; i < 2 * fit; ++i) {
+    Set& set = sets.emplace_back(Set{.name = "p" + std::to_string(i)});
+    for (std::size_t port = 0; port < ports; ++port) {
+      const auto number = static_cast<std::uint16_t>(2 * port + 1);
+      set.ports.push_back({number, number});
+    }
+    rules.push_back(
+        {.rule = {.protocol = Protocol::tcp, .target = Return{}}, .port_set = set.name});
+  }
+  for (const Ruleset& ruleset : from_nft(with_rules(rules, sets))) {
+    const std::vector<sluice::Rule>& made = ruleset.tables.at(0).chains.at(0).rules;
+    const auto opaque = std::count_if(made.begin(), made.end(), [](const sluice::Rule& rule) {
+      return rule.matches.size() == 1 && std::holds_alternative<Opaque>(rule.matches[0]);
+    });
+    CHECK(opaque == static_cast<std::ptrdiff_t>(fit));
+    CHECK(made.size() <= unfolded_limit / 2 + fit);
+  }
 }
 
 TEST_CASE("nft: a rule that no packet of the family can meet is not the family's", "[nft]") {

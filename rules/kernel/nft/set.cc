@@ -4,13 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <string>
 #include <utility>
 
 #include <linux/netfilter/nf_tables.h>
-
-#include "rules/error.h"
 
 namespace sluice::kernel::nft {
 namespace {
@@ -107,13 +104,6 @@ IpAddress address_of(const Bytes& key, Family family) {
   return address;
 }
 
-void check_size(std::size_t size, std::size_t most, const std::string& name) {
-  if (size <= most) return;
-  throw Error(
-      std::make_error_code(std::errc::argument_list_too_long),
-      "set " + quote(name) + " of nf_tables has more than " + std::to_string(most) + " members");
-}
-
 // How many bits of the two keys are the same from the first one on.
 unsigned common_bits(const Bytes& a, const Bytes& b) {
   const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin());
@@ -135,24 +125,16 @@ unsigned last_bits(const Bytes& key, bool ones) {
   return bits;
 }
 
-// The longest block that begins with the interval's first address and stays within it, and so on.
-// Where `same` bits are the same, a block of all others ends with the last address or beyond it,
-// one that is half as long before it.
-void add_prefixes(model::Set& set, const Interval& interval, std::size_t most) {
-  const unsigned bits = address_bits(*set.family);
-  Bytes next = interval.first;
-  for (bool more = next <= interval.last; more;) {
-    const unsigned same = common_bits(next, interval.last);
-    const unsigned zeros = last_bits(next, false);
-    const bool all = same + zeros >= bits && same + last_bits(interval.last, true) >= bits;
-    const unsigned host_bits = all ? bits - same : std::min(zeros, bits - same - 1);
-    const Cidr cidr =
-        make_cidr(address_of(next, *set.family), static_cast<std::uint8_t>(bits - host_bits));
-    set.cidrs.push_back(cidr);
-    check_size(set.cidrs.size(), most, set.name);
-    next = key_of(last_address(cidr));
-    more = next != interval.last && increment(next);
+// Nothing if the interval is more than one prefix, as none of ours is: each could be some 250, and
+// a short set of them stand for memory without end.
+std::optional<Cidr> prefix_of(const Interval& interval, Family family) {
+  const unsigned bits = address_bits(family);
+  const unsigned same = common_bits(interval.first, interval.last);
+  const unsigned host_bits = bits - same;
+  if (last_bits(interval.first, false) < host_bits || last_bits(interval.last, true) < host_bits) {
+    return std::nullopt;
   }
+  return make_cidr(address_of(interval.first, family), static_cast<std::uint8_t>(same));
 }
 
 }  // namespace
@@ -174,7 +156,7 @@ SetObject encode_set(const sluice::nft::Set& set) {
   return object;
 }
 
-std::optional<sluice::nft::Set> decode_set(const SetObject& object, std::size_t most) {
+std::optional<sluice::nft::Set> decode_set(const SetObject& object) {
   const auto type = std::find_if(key_types.begin(), key_types.end(), [&](const KeyType& t) {
     return t.type == object.key_type && t.length == object.key_length;
   });
@@ -185,12 +167,13 @@ std::optional<sluice::nft::Set> decode_set(const SetObject& object, std::size_t 
   if (!found) return std::nullopt;
   model::Set set{.name = object.name, .family = type->family};
   for (const Interval& interval : *found) {
-    if (type->family) {
-      add_prefixes(set, interval, most);
-    } else {
+    if (!type->family) {
       set.ports.push_back({.first = port_of(interval.first), .last = port_of(interval.last)});
-      check_size(set.ports.size(), most, set.name);
+      continue;
     }
+    const std::optional<Cidr> cidr = prefix_of(interval, *type->family);
+    if (!cidr) return std::nullopt;
+    set.cidrs.push_back(*cidr);
   }
   return set;
 }

@@ -70,10 +70,8 @@ TableObject encode_table(const sluice::nft::Table& table) {
 sluice::nft::Table decode_table(const TableObject& object) {
   model::Table table{.name = object.name};
   if ((object.flags & NFT_TABLE_F_DORMANT) != 0) return table;
-  std::size_t left = most_members;
   for (const SetObject& set : object.sets) {
-    if (std::optional<model::Set> decoded = decode_set(set, left)) {
-      left -= decoded->ports.size() + decoded->cidrs.size();
+    if (std::optional<model::Set> decoded = decode_set(set)) {
       table.sets.push_back(std::move(*decoded));
     }
   }

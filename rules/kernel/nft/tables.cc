@@ -66,12 +66,7 @@ class Goal {
   // it is not the rule sets that are compared but what they come back as.
   bool means_the_same(const TableObject& live) {
     if (rulesets_.empty()) rulesets_ = model::from_nft(decode_table(tables_.front()));
-    try {
-      return model::from_nft(decode_table(live)) == rulesets_;
-    } catch (const Error& error) {
-      if (!is_too_big(error)) throw;
-      return false;
-    }
+    return model::from_nft(decode_table(live)) == rulesets_;
   }
 
   std::vector<TableObject> tables_;
