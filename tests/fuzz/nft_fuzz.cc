@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// nf_tables' messages as the kernel would return them: what a pod's process has put into its tables.
+// nf_tables' messages as the kernel would return them: what a pod's process has put into its
+// tables.
 #include <vector>
 
 #include "rules/canonical.h"
@@ -27,7 +28,7 @@ void try_to_print(const std::vector<Ruleset>& rulesets) {
 void look_at(const std::uint8_t* data, std::size_t size) {
   kernel::nft::Dump dump;
   dump.add_all({data, size});
-  for (const kernel::nft::TableObject& object : dump.tables()) {
+  for (const kernel::nft::TableObject& object : dump.take()) {
     const std::vector<Ruleset> rulesets = nft::from_nft(kernel::nft::decode_table(object));
     for (const Ruleset& ruleset : rulesets) {
       fuzz::require(canonical(ruleset) == ruleset, "what is read is in canonical form");

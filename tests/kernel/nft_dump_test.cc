@@ -19,7 +19,7 @@ namespace sluice::kernel::nft {
 namespace {
 
 void append_list(Socket& socket, Bytes& all, Bytes request) {
-  REQUIRE(socket.list(std::move(request), [&](View message) {
+  REQUIRE(Listing::whole == socket.list(std::move(request), [&](View message) {
     all.insert(all.end(), message.begin(), message.end());
     all.resize((all.size() + 3) / 4 * 4);
   }));
@@ -36,10 +36,9 @@ Bytes listed() {
     append_list(*socket, all, list_request(NFT_MSG_GETCHAIN));
     append_list(*socket, all, list_request(NFT_MSG_GETRULE));
     append_list(*socket, all, list_request(NFT_MSG_GETSET));
-    for (const TableObject& table : take_snapshot(*socket, nft_table).tables) {
-      for (const SetObject& set : table.sets) {
-        append_list(*socket, all, list_request(NFT_MSG_GETSETELEM, table.name, set.name));
-      }
+    const Snapshot snapshot = take_snapshot(*socket, nft_table);
+    for (const SetObject& set : snapshot.table->sets) {
+      append_list(*socket, all, list_request(NFT_MSG_GETSETELEM, nft_table, set.name));
     }
   });
   return all;
@@ -48,8 +47,10 @@ Bytes listed() {
 TEST_CASE("messages of nf_tables are read without a socket") {
   Dump dump;
   dump.add_all(listed());
-  REQUIRE(dump.tables().size() == 1);
-  CHECK(sluice::nft::from_nft(decode_table(dump.tables().front())) ==
+  CHECK(dump.find_table("other") == nullptr);
+  const std::vector<TableObject> tables = dump.take();
+  REQUIRE(tables.size() == 1);
+  CHECK(sluice::nft::from_nft(decode_table(tables.front())) ==
         canonical_of(both_families(large_config())));
 }
 
@@ -68,7 +69,7 @@ TEST_CASE("messages that were changed are read or refused") {
     try {
       Dump dump;
       dump.add_all(bytes);
-      for (const TableObject& table : dump.tables()) {
+      for (const TableObject& table : dump.take()) {
         static_cast<void>(sluice::nft::from_nft(decode_table(table)));
       }
     } catch (const Error&) {

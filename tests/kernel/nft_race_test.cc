@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Other writers, and what is put back when something fails.
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <string>
-#include <thread>
 
 #include "rules/error.h"
 #include "rules/kernel/nft/socket.h"
@@ -33,32 +31,6 @@ TEST_CASE("a batch for another generation does nothing") {
   CHECK(netns.must({"nft", "list", "tables"}) == "table inet elsewhere\n");
 }
 
-TEST_CASE("a writer that never rests costs an error at most") {
-  const TestNetns netns;
-  std::atomic<bool> stop = false;
-  std::thread writer([&] {
-    netns.inside([&] {
-      const auto socket = Socket::open();
-      while (!stop) write_elsewhere(*socket);
-    });
-  });
-  int done = 0;
-  for (int round = 0; round < 30; ++round) {
-    const Interception wanted = both_families(round % 2 == 0 ? large_config() : small_config());
-    try {
-      nft_write(netns, wanted);
-      ++done;
-    } catch (const Error& error) {
-      CHECK(error.code() == std::errc::resource_unavailable_try_again);
-    }
-  }
-  stop = true;
-  writer.join();
-  INFO(done << " of 30 went through");
-  nft_write(netns, both_families(small_config()));
-  CHECK(nft_read(netns) == canonical_of(both_families(small_config())));
-}
-
 TEST_CASE("what was there before is put back") {
   const TestNetns netns;
   for (const std::string before :
@@ -68,7 +40,7 @@ TEST_CASE("what was there before is put back") {
         " chain ISTIO_OUTPUT { ip daddr @s counter accept comment \"mine\"\n }\n"
         " chain odd { type filter hook input priority 7; policy drop; iifname \"lo\" accept\n "
         "}\n}\n",
-        "table inet other {\n chain ISTIO_OUTPUT { counter return\n }\n}\n"
+        "table inet other {\n chain ISTIO_OUTPUT { counter return\n }\n}\n",
         "table inet sluice { flags dormant;\n chain x { counter accept\n }\n}\n"}) {
     nft_load(netns, "flush ruleset\n" + before);
     const std::string list = nft_list(netns);
@@ -80,6 +52,20 @@ TEST_CASE("what was there before is put back") {
     });
     CHECK(difference(list, nft_list(netns)) == nothing);
   }
+}
+
+TEST_CASE("of several tables one is put back, the others are told") {
+  const TestNetns netns;
+  nft_load(netns,
+           "table inet other {\n chain ISTIO_OUTPUT { counter return\n }\n}\n"
+           "table inet sluice {\n chain ISTIO_OUTPUT { counter accept\n }\n}\n");
+  netns.inside([&] {
+    const auto tables = make_tables(nft_table);
+    tables->write(both_families(large_config()));
+    CHECK(tables->roll_back() == Notices{"could not put back table \"other\" of nf_tables"});
+  });
+  CHECK(netns.must({"nft", "list", "tables"}) == "table inet sluice\n");
+  CHECK_THAT(shown(nft_read(netns)), Catch::Contains("-j ACCEPT"));
 }
 
 TEST_CASE("what cannot be put back is told") {

@@ -59,9 +59,9 @@ Bytes request(unsigned kind, unsigned family) {
 
 }  // namespace
 
-Batch::Batch(std::uint32_t generation) {
+Batch::Batch(std::optional<std::uint32_t> generation) {
   begin_message(NFNL_MSG_BATCH_BEGIN, AF_UNSPEC, NLM_F_REQUEST, NFNL_SUBSYS_NFTABLES);
-  writer_.put_u32(NFNL_BATCH_GENID, generation);
+  if (generation) writer_.put_u32(NFNL_BATCH_GENID, *generation);
   end_message();
   done_.push_back({.kind = NFT_MSG_MAX, .doing = "begin a transaction"});
 }
@@ -79,6 +79,13 @@ void Batch::end_message() {
 void Batch::begin(unsigned kind, std::uint16_t flags, std::string doing) {
   begin_message(message_type(kind), NFPROTO_INET, flags, 0);
   done_.push_back({.kind = kind, .doing = std::move(doing)});
+}
+
+// Without flags: those of a table that is there would change.
+void Batch::add_table(const std::string& table) {
+  begin(NFT_MSG_NEWTABLE, create, "add table " + quote(table));
+  writer_.put_string(NFTA_TABLE_NAME, table);
+  end_message();
 }
 
 void Batch::delete_table(const std::string& table) {

@@ -16,15 +16,17 @@ namespace sluice::kernel::nft {
 // A transaction: the kernel does all of it or nothing.
 class Batch {
  public:
-  // It is refused (ERESTART) unless the namespace's rules are of this generation. Messages are
-  // numbered from 0, which begins the batch.
-  explicit Batch(std::uint32_t generation);
+  // It is refused (ERESTART) unless the namespace's rules are of this generation, if one is given.
+  // Messages are numbered from 0, which begins the batch.
+  explicit Batch(std::optional<std::uint32_t> generation);
   Batch(const Batch&) = delete;
   Batch(Batch&&) = delete;
   Batch& operator=(const Batch&) = delete;
   Batch& operator=(Batch&&) = delete;
   ~Batch() = default;
 
+  // Whether it is there or not.
+  void add_table(const std::string& table);
   void delete_table(const std::string& table);
   // The table must not be there, or be deleted before in this batch. Throws Error for an Unknown
   // expression, and for an object that is longer than a message can hold.

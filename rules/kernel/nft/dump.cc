@@ -86,13 +86,15 @@ void Dump::add_all(View buffer) {
   for (const View message : split_messages(buffer)) add(message);
 }
 
-void Dump::forget(const std::string& table) {
-  entries_.erase(table);
+const TableObject* Dump::find_table(const std::string& table) const {
+  const auto entry = entries_.find(table);
+  return entry == entries_.end() ? nullptr : &entry->second.table;
 }
 
-std::vector<TableObject> Dump::tables() const {
+std::vector<TableObject> Dump::take() {
   std::vector<TableObject> all;
-  for (const auto& [name, entry] : entries_) all.push_back(entry.table);
+  for (auto& [name, entry] : entries_) all.push_back(std::move(entry.table));
+  entries_.clear();
   return all;
 }
 
@@ -185,6 +187,15 @@ void Dump::add_elements(View bytes) {
       set.special = true;
     }
   }
+}
+
+std::optional<ChainPlace> chain_in(View message) {
+  const Message read = read_message(message);
+  if (read.family != NFPROTO_INET || !read.is(NFT_MSG_NEWCHAIN)) return std::nullopt;
+  const auto all = require(
+      AttributeSet::read_some(read.attributes, {NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME}), "a chain");
+  return ChainPlace{.table = require_value(all.string(NFTA_CHAIN_TABLE), "a chain"),
+                    .chain = require_value(all.string(NFTA_CHAIN_NAME), "a chain")};
 }
 
 bool Message::is(unsigned kind) const {

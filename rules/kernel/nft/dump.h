@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace sluice::kernel::nft {
 
 // Of everything together that was read from a namespace.
 struct DumpLimits {
-  std::size_t tables = 32'768;
+  std::size_t tables = 1000;
   std::size_t chains = 32'768;
   std::size_t rules = 32'768;
   std::size_t sets = 32'768;
@@ -38,11 +39,11 @@ class Dump {
   // Every message in the buffer, one behind the other.
   void add_all(View buffer);
 
-  // Forgets the table and all that was read of it.
-  void forget(const std::string& table);
+  // nullptr if it was not told of it. Stays where it is until take().
+  const TableObject* find_table(const std::string& table) const;
 
-  // Sorted by name.
-  std::vector<TableObject> tables() const;
+  // All of them, sorted by name; it has none any more.
+  std::vector<TableObject> take();
 
  private:
   using Places = std::map<std::string, std::size_t, std::less<>>;
@@ -63,6 +64,14 @@ class Dump {
   DumpLimits limits_;  // what is left of them
   std::map<std::string, Entry, std::less<>> entries_;
 };
+
+struct ChainPlace {
+  std::string table;
+  std::string chain;
+};
+// Of the chain of an inet table that the message tells of; nothing for other messages. Throws Error
+// (EBADMSG).
+std::optional<ChainPlace> chain_in(View message);
 
 // The headers of a message and what follows them. Nothing if it is shorter than its headers.
 struct Message {

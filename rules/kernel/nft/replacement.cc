@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <set>
 #include <string>
 #include <system_error>
@@ -102,10 +103,32 @@ void keep_writable(TableObject& table, Notices& notices) {
 
 }  // namespace
 
+Notices leave_owned(Snapshot& snapshot, const std::string& table) {
+  Notices notices;
+  const auto stays = [&](const TableObject& object) {
+    if (object.name == table || (object.flags & NFT_TABLE_F_OWNER) == 0) return false;
+    notices.push_back("table " + quote(object.name) +
+                      " of nf_tables belongs to another program (flag owner) and stays");
+    return true;
+  };
+  if (snapshot.table && stays(*snapshot.table)) snapshot.table.reset();
+  std::erase_if(snapshot.others, stays);
+  return notices;
+}
+
 bool replace_tables(Socket& socket, const Snapshot& snapshot,
-                    const std::vector<TableObject>& tables) {
-  Batch batch(snapshot.generation);
-  for (const TableObject& table : snapshot.tables) batch.delete_table(table.name);
+                    const std::vector<TableObject>& tables, Commit commit) {
+  std::set<std::string> deleted;
+  if (snapshot.table) deleted.insert(snapshot.table->name);
+  for (const TableObject& table : snapshot.others) deleted.insert(table.name);
+  const bool anyway = commit == Commit::anyway;
+  Batch batch(anyway ? std::nullopt : std::optional(snapshot.generation));
+  if (anyway) {
+    // Others may have made or deleted them meanwhile.
+    for (const TableObject& table : tables) deleted.insert(table.name);
+    for (const std::string& name : deleted) batch.add_table(name);
+  }
+  for (const std::string& name : deleted) batch.delete_table(name);
   for (const TableObject& table : tables) batch.create_table(table);
   const Outcome outcome = socket.commit(batch);
   if (says_again(outcome.errnum)) return false;

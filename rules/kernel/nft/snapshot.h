@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,17 +14,20 @@ namespace sluice::kernel::nft {
 
 struct Snapshot {
   std::uint32_t generation = 0;
-  // The table that was asked for by name and every other one with a chain of ours (tables.h).
-  std::vector<TableObject> tables = {};
-  // False: only the tables and their chains; there was more in them than is ever looked at.
+  // The table that was asked for by name; if there is none, the first of the others.
+  std::optional<TableObject> table = std::nullopt;
+  // Every other table with a chain of ours (tables.h), sorted by name: only name and flags. Of more
+  // than 64 some are left out, and so is what comes behind 131,072 chains.
+  std::vector<TableObject> others = {};
+  // False: of `table` too there is only the name and the flags.
   bool whole = true;
 };
 
-// Rules, sets and elements too. Throws Error: EAGAIN if other writers came between every time,
-// E2BIG if there is more in the namespace than is ever looked at.
+// Throws Error: EAGAIN if somebody changed the table every time, E2BIG if there is more in it than
+// is ever looked at. Whatever others write into other tables does not matter.
 Snapshot take_snapshot(Socket& socket, const std::string& table);
 
-// Only the tables and their chains.
+// Only the names.
 Snapshot find_tables(Socket& socket, const std::string& table);
 
 }  // namespace sluice::kernel::nft

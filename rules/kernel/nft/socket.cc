@@ -178,6 +178,12 @@ std::optional<int> Socket::answer(std::uint32_t sequence, bool dump, const Take&
   return std::nullopt;
 }
 
+int Socket::ask(const Bytes& request, const Take& take) {
+  std::optional<int> errnum;
+  while (!errnum) errnum = exchange(request, false, take);
+  return *errnum;
+}
+
 std::uint32_t Socket::generation() {
   std::optional<std::uint32_t> generation;
   const Take take = [&](const Message& message, View /*bytes*/) {
@@ -185,25 +191,31 @@ std::uint32_t Socket::generation() {
     const auto all = AttributeSet::read_some(message.attributes, {NFTA_GEN_ID});
     if (all) generation = all->u32(NFTA_GEN_ID);
   };
-  std::optional<int> answered;
-  while (!answered) answered = exchange(generation_request(), false, take);
-  const int errnum = *answered;
+  const int errnum = ask(generation_request(), take);
   if (errnum != 0) throw Error(errnum, "read the generation of nf_tables");
   if (!generation) throw Error(EBADMSG, "read the generation of nf_tables");
   return *generation;
 }
 
-bool Socket::list(Bytes request, const std::function<void(View)>& take) {
+bool Socket::get(const Bytes& request, const std::function<void(View)>& take) {
+  const int errnum = ask(request, [&](const Message& message, View bytes) {
+    if (message.type >= NLMSG_MIN_TYPE) take(bytes);
+  });
+  if (errnum != 0 && errnum != ENOENT) throw Error(errnum, "read nf_tables");
+  return errnum == 0;
+}
+
+Listing Socket::list(Bytes request, const std::function<void(View)>& take) {
   bool whole = true;
   const std::optional<int> errnum =
       exchange(std::move(request), true, [&](const Message& message, View bytes) {
         if ((message.flags & NLM_F_DUMP_INTR) != 0) whole = false;
-        if (whole && message.type >= NLMSG_MIN_TYPE) take(bytes);
+        if (message.type >= NLMSG_MIN_TYPE) take(bytes);
       });
   // The table or set that was asked for is gone.
-  if (!errnum || errnum == ENOENT || errnum == EINTR) return false;
+  if (!errnum || errnum == ENOENT || errnum == EINTR) return Listing::lost;
   if (*errnum != 0) throw Error(*errnum, "list nf_tables");
-  return whole;
+  return whole ? Listing::whole : Listing::interrupted;
 }
 
 Outcome Socket::commit(Batch& batch) {

@@ -23,6 +23,12 @@ struct Outcome {
   std::uint32_t sequence = 0;  // of the message that failed
 };
 
+enum class Listing : std::uint8_t {
+  whole,
+  interrupted,  // somebody wrote meanwhile, if only elsewhere: there may be too little or too much
+  lost,         // the answer, or what was to be listed is gone: start again
+};
+
 // Of the network namespace of the thread that made it. Where an answer is not there within a
 // second, or had no room, another socket of another address takes its place, three times in all;
 // the fourth time it throws Error (ETIMEDOUT), and so it does when it has waited five seconds
@@ -36,10 +42,12 @@ class Socket {
   // Of the namespace's rules; every transaction in it is a new one. Throws Error.
   std::uint32_t generation();
 
-  // Sends a list_request() and gives each message of the answer to `take`. False if somebody
-  // changed what is listed, or took it away, or the answer was lost: start again. Throws Error.
-  // What `take` throws comes through, and the rest of the answer is never seen.
-  bool list(Bytes request, const std::function<void(View)>& take);
+  // Sends a list_request() and gives each message of the answer to `take`. Throws
+  // Error. What `take` throws comes through, and the rest of the answer is never seen.
+  Listing list(Bytes request, const std::function<void(View)>& take);
+
+  // The same for a list_request() that stands for one object. False if it is not there.
+  bool get(const Bytes& request, const std::function<void(View)>& take);
 
   // Sends the batch, which is finished by it. Throws Error if it could not be sent.
   Outcome commit(Batch& batch);
@@ -67,6 +75,8 @@ class Socket {
   // Sends a request and waits for the message that answers it, or the last of them. Returns the
   // errno in it; nothing if the answer was lost.
   std::optional<int> exchange(Bytes request, bool dump, const Take& take);
+  // The same, until it is answered.
+  int ask(const Bytes& request, const Take& take);
   std::optional<int> answer(std::uint32_t sequence, bool dump, const Take& take);
 
   Fd socket_;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rules/kernel/nft/tables.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <exception>
+#include <iterator>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -22,23 +25,47 @@ namespace {
 
 namespace model = sluice::nft;
 
-// Another writer must win this often in a row before we give up.
+using Clock = std::chrono::steady_clock;
+
+// The generation is the whole namespace's: the last one of so many, or the first one after that
+// time, does not ask for it.
 constexpr int commit_attempts = 10;
+constexpr Clock::duration patience = std::chrono::seconds(2);
+
+void append(Notices& all, Notices more) {
+  std::move(more.begin(), more.end(), std::back_inserter(all));
+}
 
 bool is_too_big(const Error& error) {
   return error.code() == std::errc::argument_list_too_long;
 }
 
-// What a pod has put too much into can be replaced all the same.
-Snapshot snapshot_of(std::unique_ptr<Socket>& socket, const std::string& table) {
+// What a pod has put too much into, or changes all the time, can be replaced all the same.
+Snapshot snapshot_of(Socket& socket, const std::string& table) {
   try {
-    return take_snapshot(*socket, table);
+    return take_snapshot(socket, table);
   } catch (const Error& error) {
-    if (!is_too_big(error)) throw;
+    if (!is_too_big(error) && error.code() != std::errc::resource_unavailable_try_again) throw;
   }
-  // The rest of what there is too much of is still in the other one.
-  socket = Socket::open();
-  return find_tables(*socket, table);
+  return find_tables(socket, table);
+}
+
+std::string named(const TableObject& table) {
+  return "table " + quote(table.name) + " of nf_tables";
+}
+
+// What others made after the last transaction is theirs to take away.
+Notices leave_others(Snapshot& snapshot, const std::string& table) {
+  if (snapshot.table && snapshot.table->name != table) {
+    snapshot.others.push_back(std::move(*snapshot.table));
+    snapshot.table.reset();
+  }
+  Notices notices;
+  for (const TableObject& other : snapshot.others) {
+    notices.push_back(named(other) + " stays: another writer made it meanwhile");
+  }
+  snapshot.others.clear();
+  return notices;
 }
 
 // What is to be: one table, or none.
@@ -52,10 +79,10 @@ class Goal {
   const std::vector<TableObject>& tables() const { return tables_; }
 
   bool is_reached(Snapshot snapshot) {
-    if (snapshot.tables.size() != tables_.size() || !snapshot.whole) return false;
+    if (!snapshot.others.empty() || snapshot.table.has_value() == tables_.empty()) return false;
     if (tables_.empty()) return true;
-    TableObject& live = snapshot.tables.front();
-    if (live.name != tables_.front().name) return false;
+    TableObject& live = *snapshot.table;
+    if (!snapshot.whole || live.name != tables_.front().name) return false;
     // Most often it is the same to the byte, which is seen much faster.
     sort_elements(live);
     return live == tables_.front() || means_the_same(live);
@@ -79,6 +106,7 @@ class NfTables : public RuleTables {
 
   const char* name() const override { return "nftables"; }
   std::vector<Ruleset> read() override;
+  std::vector<std::string> strays() override;
   bool holds_ours() override;
   Notices write(const Interception& wanted) override;
   Notices roll_back() override;
@@ -92,54 +120,76 @@ class NfTables : public RuleTables {
 std::vector<Ruleset> NfTables::read() {
   const std::unique_ptr<Socket> socket = Socket::open();
   if (!socket) return {};
-  for (const TableObject& table : take_snapshot(*socket, table_).tables) {
-    return model::from_nft(decode_table(table));
-  }
-  return {};
+  const Snapshot snapshot = take_snapshot(*socket, table_);
+  if (!snapshot.table) return {};
+  return model::from_nft(decode_table(*snapshot.table));
+}
+
+std::vector<std::string> NfTables::strays() {
+  const std::unique_ptr<Socket> socket = Socket::open();
+  if (!socket) return {};
+  std::vector<std::string> all;
+  for (const TableObject& other : find_tables(*socket, table_).others) all.push_back(named(other));
+  return all;
 }
 
 bool NfTables::holds_ours() {
   const std::unique_ptr<Socket> socket = Socket::open();
-  return socket && !find_tables(*socket, table_).tables.empty();
+  return socket && find_tables(*socket, table_).table;
 }
 
 Notices NfTables::write(const Interception& wanted) {
   Goal goal(model::to_nft(wanted.rulesets, table_));
-  std::unique_ptr<Socket> socket = Socket::open();
+  const std::unique_ptr<Socket> socket = Socket::open();
   if (!socket) {
     if (goal.tables().empty()) return {};
     throw Error(std::make_error_code(std::errc::not_supported),
                 "the kernel does not offer nf_tables (module nf_tables)");
   }
   std::optional<std::uint32_t> written;  // the generation that is ours
-  for (int attempt = 0; attempt <= commit_attempts; ++attempt) {
-    Snapshot snapshot = snapshot_of(socket, table_);
-    if (goal.is_reached(snapshot)) return {};
-    if (written == snapshot.generation) {
+  const Clock::time_point end = Clock::now() + patience;
+  bool last = false;
+  for (int attempt = 1;; ++attempt) {
+    Snapshot snapshot = snapshot_of(*socket, table_);
+    Notices notices = leave_owned(snapshot, table_);
+    if (last) append(notices, leave_others(snapshot, table_));
+    if (goal.is_reached(snapshot)) return notices;
+    // Of very many only some are seen, and deleted, at once.
+    const bool more =
+        !snapshot.others.empty() || (snapshot.table && snapshot.table->name != table_);
+    if (written == snapshot.generation && !more) {
       throw Error(EIO, "write table " + quote(table_) + " of nf_tables: it reads back otherwise");
     }
-    if (attempt == commit_attempts) break;
-    throw_if_interrupted();
-    if (!replace_tables(*socket, snapshot, goal.tables())) continue;
+    if (last) break;
+    last = attempt == commit_attempts || Clock::now() > end;
+    const Commit commit = last ? Commit::anyway : Commit::if_unchanged;
+    if (!replace_tables(*socket, snapshot, goal.tables(), commit)) continue;
     written = snapshot.generation + 1;
     if (!previous_) previous_ = std::move(snapshot);
   }
   throw Error(EAGAIN, "write table " + quote(table_) +
-                          " of nf_tables: another writer came between " +
-                          std::to_string(commit_attempts) + " times");
+                          " of nf_tables: another writer changed it whenever it was written");
 }
 
 Notices NfTables::roll_back() {
   if (!previous_) return {};
   Snapshot previous = *std::exchange(previous_, std::nullopt);
-  Notices notices = keep_writable(previous.tables);
+  std::vector<TableObject> tables;
+  if (previous.table && previous.whole) tables.push_back(std::move(*previous.table));
+  Notices notices = keep_writable(tables);
+  if (previous.table && !previous.whole) {
+    notices.push_back("could not put back what there was too much of in nf_tables");
+  }
+  for (const TableObject& other : previous.others) {
+    notices.push_back("could not put back " + named(other));
+  }
   try {
     const std::unique_ptr<Socket> socket = Socket::open();
-    if (!previous.whole) {
-      notices.push_back("could not put back what there was too much of in nf_tables");
-    }
-    for (int attempt = 0; socket && attempt < commit_attempts; ++attempt) {
-      if (replace_tables(*socket, find_tables(*socket, table_), previous.tables)) return notices;
+    for (int attempt = 1; socket && attempt <= commit_attempts; ++attempt) {
+      Snapshot snapshot = find_tables(*socket, table_);
+      static_cast<void>(leave_owned(snapshot, table_));
+      const Commit commit = attempt == commit_attempts ? Commit::anyway : Commit::if_unchanged;
+      if (replace_tables(*socket, snapshot, tables, commit)) return notices;
     }
     notices.push_back("could not put back table " + quote(table_) +
                       " of nf_tables: another writer came between");

@@ -15,11 +15,12 @@ namespace sluice::kernel::nft {
 // without CAP_NET_ADMIN in it).
 bool is_offered();
 
-// The rules in the inet table `table_name`. Ours too is every other inet table that has a chain
-// with one of our names (chains.h): whoever removes need not know what the table was called.
-// write() leaves one table. Throws nothing. write() throws Error: ENOTSUP naming what the kernel
-// lacks (nat in an inet table: Linux 5.2), EAGAIN if another writer won every time, EPERM where
-// another program owns the table.
+// The rules in the inet table `table_name`, or if there is none in the first by name of the others
+// that are ours. Ours too is every other inet table that has a chain with one of our names
+// (chains.h): whoever removes need not know what the table was called. write() leaves one table.
+// Throws nothing. write() throws Error: ENOTSUP naming what the kernel lacks (nat in an inet table:
+// Linux 5.2), EAGAIN if another writer changed the table every time, EPERM where another program
+// owns it. Another table of ours that a program owns (flag owner) stays and is told as a notice.
 std::unique_ptr<RuleTables> make_tables(const std::string& table_name);
 
 }  // namespace sluice::kernel::nft
