@@ -97,7 +97,11 @@ void Socket::send(View bytes) const {
     sent = sendto(socket_.get(), bytes.data(), bytes.size(), 0,
                   reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
   } while (sent < 0 && errno == EINTR);
-  if (sent < 0) throw Error(errno, "send to nf_tables");
+  if (sent >= 0) return;
+  if (errno != EMSGSIZE) throw Error(errno, "send to nf_tables");
+  throw Error(std::make_error_code(std::errc::message_size),
+              "a transaction of nf_tables has " + std::to_string(bytes.size()) +
+                  " bytes, more than a socket takes here (net.core.wmem_max)");
 }
 
 Socket::Reception Socket::receive() {
@@ -115,15 +119,16 @@ Socket::Reception Socket::receive() {
   return {.datagram = View(buffer_).first(static_cast<std::size_t>(size))};
 }
 
-// Only what passes in here counts: our own work on a long answer may take what it takes.
 Socket::Reception Socket::wait(Clock::duration& patience) {
   const Clock::time_point begin = Clock::now();
-  Reception reception = receive();
+  const Reception reception = receive();
+  // A long answer may take what it takes: the kernel lists each piece of it anew from the
+  // beginning.
+  if (!reception.datagram.empty()) return reception;
   if (reception.errnum == EAGAIN) {
     pollfd readable{.fd = socket_.get(), .events = POLLIN, .revents = 0};
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(patience).count();
     static_cast<void>(poll(&readable, 1, static_cast<int>(ms)));
-    reception = receive();
   }
   const Clock::duration taken = Clock::now() - begin;
   patience -= taken;

@@ -32,8 +32,8 @@ enum class Listing : std::uint8_t {
 // Of the network namespace of the thread that made it. Where an answer is not there within a
 // second, or had no room, another socket of another address takes its place, three times in all;
 // the fourth time it throws Error (ETIMEDOUT), and so it does when it has waited five seconds
-// altogether. A pod's processes that have CAP_NET_ADMIN can send to it if the kernel does not
-// refuse that.
+// altogether. What the kernel itself takes to list much is no waiting. A pod's processes that have
+// CAP_NET_ADMIN can send to it if the kernel does not refuse that.
 class Socket {
  public:
   // nullptr where the kernel has no nf_tables. Throws Error.
@@ -68,7 +68,7 @@ class Socket {
   void send(View bytes) const;
   // The next datagram, if there is one.
   Reception receive();
-  // The same, but waits for one; takes what that takes from `patience`.
+  // The same, but waits for one if there is none; takes what that takes from `patience`.
   Reception wait(Clock::duration& patience);
   // Another socket in place of one that an answer is missing on. Throws Error (ETIMEDOUT).
   void start_again();
