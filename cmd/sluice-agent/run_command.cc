@@ -15,6 +15,7 @@
 #include "cni/version.h"
 #include "rules/error.h"
 #include "rules/kernel/fd.h"
+#include "rules/kernel/nft/dump.h"
 #include "rules/kernel/xt/vet.h"
 
 namespace sluice::cmd {
@@ -47,6 +48,7 @@ void run(RunOptions& options) {
   // Eight tables of a hostile pod at once fit well into the DaemonSet's 128 MiB.
   constexpr unsigned entries = 32768;
   kernel::xt::limit_entries(entries);
+  kernel::nft::limit_rules(entries);
   const kernel::Fd signals = take_signals();
   LogSink sink(options.level, options.format);
   const agent::Log log = sink.log();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What holds for every configuration through nf_tables: it is read back as it was written, written
 // once only, and gone without remnants.
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <iostream>
@@ -12,6 +15,7 @@
 #include "rules/redirect.h"
 #include "tests/kernel/configs.h"
 #include "tests/kernel/nft_netns.h"
+#include "tests/kernel/refusal.h"
 #include "tests/kernel/seed.h"
 #include "tests/random_config.h"
 
@@ -142,6 +146,31 @@ TEST_CASE("thousands of CIDRs of each family are one transaction") {
     check_not_written_again(netns, wanted);
     check_removed(netns);
   }
+}
+
+TEST_CASE("as many proxy UIDs as are accepted make a table that is read back") {
+  RedirectConfig config;
+  for (std::uint32_t uid = 0; uid < 8192; ++uid) config.proxy_uids.push_back(2 * uid);
+  const TestNetns netns;
+  const Interception wanted = both_families(config);
+  nft_write(netns, wanted);
+  CHECK(nft_read(netns) == canonical_of(wanted));
+}
+
+TEST_CASE("a transaction that is more than a socket takes is refused with the reason") {
+  const TestNetns netns;
+  const Interception wanted = both_families(many_cidrs(8192));
+  CHECK(in_child([&] {
+          refuse(SYS_setsockopt, {{.index = 1, .value = SOL_SOCKET}}, EPERM);
+          try {
+            nft_write(netns, wanted);
+          } catch (const Error& error) {
+            const std::string said = error.what();
+            return said.find("(net.core.wmem_max)") == std::string::npos ? said : "refused";
+          }
+          return std::string("written");
+        }) == "refused");
+  CHECK_FALSE(nft_holds_ours(netns));
 }
 
 }  // namespace

@@ -88,8 +88,18 @@ TEST_CASE("more than is ever looked at is refused") {
   refused({.tables = 0}, "tables");
   refused({.chains = 2}, "chains");
   refused({.rules = 2}, "rules");
+  refused({.expressions = 2}, "expressions of rules");
   refused({.sets = 0}, "sets");
   refused({.elements = 1}, "elements of sets");
+}
+
+TEST_CASE("a process may read fewer rules than others") {
+  const Bytes bytes = listed();
+  limit_rules(2);
+  Dump less;
+  limit_rules(131'072);
+  CHECK_THROWS_WITH(less.add_all(bytes), Catch::Contains("more rules than are ever looked at"));
+  CHECK_NOTHROW(Dump().add_all(bytes));
 }
 
 }  // namespace

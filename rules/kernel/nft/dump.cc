@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -20,15 +21,25 @@
 namespace sluice::kernel::nft {
 namespace {
 
+// Of the whole process; see limit_rules().
+std::atomic<std::size_t> most_rules{131'072};
+
 Error malformed(const char* what) {
   return {EBADMSG, std::string("read ") + what + " of nf_tables"};
 }
 
 // Counts down to the limit.
-void use_one(std::size_t& left, const char* what) {
-  if (left-- > 0) return;
+void use(std::size_t& left, std::size_t count, const char* what) {
+  if (left >= count) {
+    left -= count;
+    return;
+  }
   throw Error(std::make_error_code(std::errc::argument_list_too_long),
               std::string("nf_tables holds more ") + what + " than are ever looked at");
+}
+
+void use_one(std::size_t& left, const char* what) {
+  use(left, 1, what);
 }
 
 AttributeSet require(std::optional<AttributeSet> attributes, const char* what) {
@@ -71,6 +82,14 @@ std::optional<ElementObject> read_element(View bytes) {
 }
 
 }  // namespace
+
+void limit_rules(std::size_t rules) {
+  most_rules = rules;
+}
+
+std::size_t rule_limit() {
+  return most_rules;
+}
 
 void Dump::add(View message) {
   const Message read = read_message(message);
@@ -137,9 +156,11 @@ void Dump::add_rule(View bytes) {
   const auto chain = entry->chains.find(require_value(all.string(NFTA_RULE_CHAIN), "a rule"));
   if (chain == entry->chains.end()) return;
   use_one(limits_.rules, "rules");
+  Expressions expressions = read_expressions(all.value(NFTA_RULE_EXPRESSIONS).value_or(View()));
+  use(limits_.expressions, expressions.size(), "expressions of rules");
   const View user_data = all.value(NFTA_RULE_USERDATA).value_or(View());
   entry->table.chains[chain->second].rules.push_back(
-      {.expressions = read_expressions(all.value(NFTA_RULE_EXPRESSIONS).value_or(View())),
+      {.expressions = std::move(expressions),
        .user_data = Bytes(user_data.begin(), user_data.end())});
 }
 

@@ -15,11 +15,19 @@
 
 namespace sluice::kernel::nft {
 
+// Rules of every table that this process reads from now on; 131,072 before, as of x_tables
+// (xt/vet.h). A program that lives long and reads what tenants wrote needs less than a plugin,
+// which must read what it has written.
+void limit_rules(std::size_t rules);
+std::size_t rule_limit();
+
 // Of everything together that was read from a namespace.
 struct DumpLimits {
   std::size_t tables = 1000;
   std::size_t chains = 32'768;
-  std::size_t rules = 32'768;
+  std::size_t rules = rule_limit();
+  // A rule of ours has about ten.
+  std::size_t expressions = 16 * rule_limit();
   std::size_t sets = 32'768;
   std::size_t elements = 200'000;
 };
