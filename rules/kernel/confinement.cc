@@ -35,7 +35,8 @@ void filter_system_calls(Calls calls) {
   const std::span<const sock_filter> filter = system_call_filter(calls);
   const sock_fprog program{.len = static_cast<unsigned short>(filter.size()),
                            // The kernel only reads it.
-                           .filter = const_cast<sock_filter*>(filter.data())};
+                           .filter = const_cast<sock_filter*>(  // NOLINT(*-const-cast)
+                               filter.data())};
   // Without the flag, kernels before 5.16 slow down all that follows (speculative store bypass).
   for (const unsigned flags : {static_cast<unsigned>(SECCOMP_FILTER_FLAG_SPEC_ALLOW), 0U}) {
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0) return;

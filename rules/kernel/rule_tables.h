@@ -31,9 +31,9 @@ class RuleTables {
   // Of read() only the table mangle, for those who look for its marks. Throws Error.
   virtual std::vector<Ruleset> read_mangle();
 
-  // What else is ours beside what read() returned, each as `table "evil" of nf_tables`. Throws
-  // Error.
-  virtual std::vector<std::string> strays();
+  // Where else in this interface rules of ours are, beside what read() returns: "table \"other\" of
+  // nf_tables". Throws Error.
+  virtual std::vector<std::string> strays() { return {}; }
 
   // Whether there is anything of ours (ownership.h), creating no table. Throws Error.
   virtual bool holds_ours() = 0;

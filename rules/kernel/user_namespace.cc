@@ -32,7 +32,7 @@ constexpr unsigned longest_life_s = 10;
 constexpr std::chrono::milliseconds longest_farewell{800};
 constexpr std::size_t most_notices = 64;
 constexpr std::size_t longest_sentence = 1000;
-constexpr std::size_t answer_limit = 128 * 1024;
+constexpr std::size_t answer_limit = std::size_t{128} * 1024;
 constexpr std::string_view success = "0\n";
 constexpr std::string_view answer_end = "end\n";
 constexpr std::string_view last_line = "\nend\n";

@@ -30,14 +30,14 @@ std::string word_of(const Folded& folded) {
   const auto is_letter = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   };
-  const auto end = std::find_if_not(text.begin(), text.end(), is_letter);
+  const auto* const end = std::find_if_not(text.begin(), text.end(), is_letter);
   const std::string word(text.begin(), end);
   if (word.empty()) return general_name(folded.varying);
   return word.substr(0, word_limit);
 }
 
 std::string name_of(const Folded& folded) {
-  const std::string word = word_of(folded);
+  std::string word = word_of(folded);
   if (folded.cidrs.empty()) return word;
   return word + (folded.cidrs.front().address.family == Family::ipv4 ? "-v4" : "-v6");
 }

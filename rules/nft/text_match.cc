@@ -137,7 +137,7 @@ Texts texts_of(const Limit& limit) {
   constexpr std::uint32_t default_burst = 5;
   constexpr std::array<std::pair<std::uint64_t, const char*>, 5> units{
       {{1, "second"}, {60, "minute"}, {3600, "hour"}, {86400, "day"}, {604800, "week"}}};
-  const auto unit = std::find_if(units.begin(), units.end(), [&](const auto& candidate) {
+  const auto* const unit = std::find_if(units.begin(), units.end(), [&](const auto& candidate) {
     return limit.period != 0 && candidate.first * per_second % limit.period == 0;
   });
   if (unit == units.end() || limit.burst == 0) {

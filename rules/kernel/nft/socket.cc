@@ -16,6 +16,7 @@
 #include <linux/netlink.h>
 
 #include "rules/error.h"
+#include "rules/interruption.h"
 #include "rules/kernel/capability.h"
 
 namespace sluice::kernel::nft {
@@ -168,6 +169,7 @@ std::optional<int> Socket::exchange(Bytes request, bool dump, const Take& take) 
 std::optional<int> Socket::answer(std::uint32_t sequence, bool dump, const Take& take) {
   Clock::duration patience = std::min(patience_for_one, patience_);
   while (patience > Clock::duration::zero()) {
+    throw_if_interrupted();
     const Reception reception = wait(patience);
     if (reception.errnum == ENOBUFS) break;  // it may have been the answer that had no room
     if (reception.errnum == EAGAIN || reception.errnum == EINTR) continue;
@@ -197,7 +199,7 @@ std::uint32_t Socket::generation() {
     if (all) generation = all->u32(NFTA_GEN_ID);
   };
   const int errnum = ask(generation_request(), take);
-  if (errnum != 0) throw Error(errnum, "read the generation of nf_tables");
+  if (errnum != 0) throw failed(errnum, "read the generation of nf_tables", Capability::net_admin);
   if (!generation) throw Error(EBADMSG, "read the generation of nf_tables");
   return *generation;
 }

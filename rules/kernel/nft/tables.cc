@@ -162,6 +162,7 @@ Notices NfTables::write(const Interception& wanted) {
     }
     if (last) break;
     last = attempt == commit_attempts || Clock::now() > end;
+    throw_if_interrupted();
     const Commit commit = last ? Commit::anyway : Commit::if_unchanged;
     if (!replace_tables(*socket, snapshot, goal.tables(), commit)) continue;
     written = snapshot.generation + 1;

@@ -36,6 +36,7 @@ Ruleset read_family(Family family, const std::vector<Table>& tables) {
 
 std::vector<Ruleset> Tables::read() {
   std::vector<Ruleset> all;
+  all.reserve(families.size());
   for (const Family family : families) {
     all.push_back(read_family(family, existing_tables(family)));
   }
