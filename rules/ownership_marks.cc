@@ -20,7 +20,7 @@ bool is_owner_match(const Match& match) {
 bool marks_self_call(const Rule& rule) {
   const auto owners = std::count_if(rule.matches.begin(), rule.matches.end(), is_owner_match);
   const auto ports = std::count_if(rule.matches.begin(), rule.matches.end(), is_port_match);
-  const std::size_t known = static_cast<std::size_t>(owners + ports);
+  const auto known = static_cast<std::size_t>(owners + ports);
   if (!rule.destination || !rule.destination->negated || owners != 1 || ports > 1 ||
       known != rule.matches.size()) {
     return false;

@@ -21,7 +21,8 @@ class Traced(PluginCase):
         self.log = pathlib.Path(directory.name) / "trace"
 
     def strace(self, *options):
-        return ("strace", "-f", "-qq", "-o", str(self.log), *options)
+        # Paths whole: strace cuts what is longer than 32 bytes.
+        return ("strace", "-f", "-qq", "-s", "256", "-o", str(self.log), *options)
 
     def calls(self):
         """The system calls in order, without the process id before each."""

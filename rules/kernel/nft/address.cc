@@ -54,7 +54,7 @@ Comparison address_comparison(const AddressMatch& match, Side side) {
     field.length = length / 8U;
     comparison.field = field;
   }
-  const auto begin = match.cidr.address.bytes.begin();
+  const auto* const begin = match.cidr.address.bytes.begin();
   comparison.first.assign(begin, begin + field.length);
   return comparison;
 }
@@ -75,7 +75,7 @@ std::optional<AddressMatch> read_address(const Comparison& comparison, const Hea
 }
 
 bool decode_side(const Comparison& comparison, model::Rule& rule, Side side) {
-  const HeaderField& field = std::get<HeaderField>(comparison.field);
+  const auto& field = std::get<HeaderField>(comparison.field);
   const HeaderField whole = address_field(*rule.family, side);
   if (field.base != whole.base || field.offset != whole.offset || field.length > whole.length) {
     return false;

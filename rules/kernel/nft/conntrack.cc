@@ -40,7 +40,7 @@ bool decode_direction(const Comparison& comparison, model::Rule& rule) {
   const auto direction = comparison.first.front() == IP_CT_DIR_ORIGINAL
                              ? Conntrack::Direction::original
                              : Conntrack::Direction::reply;
-  Conntrack* last = last_match<Conntrack>(rule);
+  auto* last = last_match<Conntrack>(rule);
   if (last != nullptr && !last->direction) {
     last->direction = direction;
   } else {

@@ -44,7 +44,7 @@ void use_one(std::size_t& left, const char* what) {
 
 AttributeSet require(std::optional<AttributeSet> attributes, const char* what) {
   if (!attributes) throw malformed(what);
-  return std::move(*attributes);
+  return *attributes;
 }
 
 template <class T>

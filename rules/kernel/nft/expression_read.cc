@@ -235,8 +235,8 @@ Expression read_expression(View element) {
   if (!all) return expr::Unknown{.name = {}, .attributes = Bytes(element.begin(), element.end())};
   std::string name = all->string(NFTA_EXPR_NAME).value_or("");
   const View data = all->value(NFTA_EXPR_DATA).value_or(View());
-  const auto reader = std::find_if(readers.begin(), readers.end(),
-                                   [&](const auto& known) { return known.first == name; });
+  const auto* const reader = std::find_if(readers.begin(), readers.end(),
+                                          [&](const auto& known) { return known.first == name; });
   if (reader != readers.end()) {
     if (Read read = reader->second(data)) return std::move(*read);
   }

@@ -46,7 +46,7 @@ bool decode_owner(const Comparison& comparison, model::Rule& rule) {
   if (!uid && comparison.field != Field(MetaField{NFT_META_SKGID})) return false;
   const std::optional<OwnerRange> ids = read_ids(comparison);
   if (!ids) return false;
-  Owner* last = last_match<Owner>(rule);
+  auto* last = last_match<Owner>(rule);
   if (uid) {
     rule.rule.matches.emplace_back(Owner{.uid = ids});
   } else if (last != nullptr && !last->gid) {

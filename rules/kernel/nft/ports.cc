@@ -58,13 +58,13 @@ bool has_flags(const Udp& /*udp*/) {
 // Extension is Tcp or Udp.
 template <class Extension>
 void add_destination(model::Rule& rule, const PortMatch& match) {
-  Extension* last = last_match<Extension>(rule);
+  auto* last = last_match<Extension>(rule);
   if (last != nullptr && !last->destination && !has_flags(*last)) {
     last->destination = match;
     return;
   }
   const std::size_t needed = match.ports.first == match.ports.last ? 1 : 2;
-  Multiport* list = last_match<Multiport>(rule);
+  auto* list = last_match<Multiport>(rule);
   if (list != nullptr && match.negated && slots(*list) + needed <= Multiport::slots) {
     list->destinations.push_back(match.ports);
     return;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <ranges>
 #include <string>
 #include <utility>
 
@@ -34,15 +35,15 @@ struct Interval {
 
 // The next value in network byte order; false where there is none, and all are zero then.
 bool increment(Bytes& key) {
-  for (auto byte = key.rbegin(); byte != key.rend(); ++byte) {
-    if (++*byte != 0) return true;
+  for (std::uint8_t& byte : std::views::reverse(key)) {
+    if (++byte != 0) return true;
   }
   return false;
 }
 
 void decrement(Bytes& key) {
-  for (auto byte = key.rbegin(); byte != key.rend(); ++byte) {
-    if ((*byte)-- != 0) return;
+  for (std::uint8_t& byte : std::views::reverse(key)) {
+    if (byte-- != 0) return;
   }
 }
 
@@ -52,7 +53,7 @@ void add_interval(SetObject& object, Bytes first, Bytes last) {
 }
 
 Bytes key_of(const IpAddress& address) {
-  const auto begin = address.bytes.begin();
+  const auto* const begin = address.bytes.begin();
   return {begin, begin + address_bits(address.family) / 8U};
 }
 
@@ -116,9 +117,8 @@ unsigned common_bits(const Bytes& a, const Bytes& b) {
 // How many bits at the end of the key have this value, all of them 1 or all of them 0.
 unsigned last_bits(const Bytes& key, bool ones) {
   unsigned bits = 0;
-  for (auto byte = key.rbegin(); byte != key.rend(); ++byte) {
-    const unsigned count =
-        static_cast<unsigned>(ones ? std::countr_one(*byte) : std::countr_zero(*byte));
+  for (const std::uint8_t byte : std::views::reverse(key)) {
+    const auto count = static_cast<unsigned>(ones ? std::countr_one(byte) : std::countr_zero(byte));
     bits += count;
     if (count != 8) break;
   }
@@ -157,7 +157,7 @@ SetObject encode_set(const sluice::nft::Set& set) {
 }
 
 std::optional<sluice::nft::Set> decode_set(const SetObject& object) {
-  const auto type = std::find_if(key_types.begin(), key_types.end(), [&](const KeyType& t) {
+  const auto* const type = std::find_if(key_types.begin(), key_types.end(), [&](const KeyType& t) {
     return t.type == object.key_type && t.length == object.key_length;
   });
   if (type == key_types.end() || object.flags != NFT_SET_INTERVAL || object.special) {

@@ -112,6 +112,8 @@ class NfTables : public RuleTables {
   Notices roll_back() override;
 
  private:
+  Notices write(Socket& socket, Goal& goal);
+
   std::string table_;
   // What was there before write() changed it; nothing if it has not.
   std::optional<Snapshot> previous_;
@@ -146,11 +148,15 @@ Notices NfTables::write(const Interception& wanted) {
     throw Error(std::make_error_code(std::errc::not_supported),
                 "the kernel does not offer nf_tables (module nf_tables)");
   }
+  return write(*socket, goal);
+}
+
+Notices NfTables::write(Socket& socket, Goal& goal) {
   std::optional<std::uint32_t> written;  // the generation that is ours
   const Clock::time_point end = Clock::now() + patience;
   bool last = false;
   for (int attempt = 1;; ++attempt) {
-    Snapshot snapshot = snapshot_of(*socket, table_);
+    Snapshot snapshot = snapshot_of(socket, table_);
     Notices notices = leave_owned(snapshot, table_);
     if (last) append(notices, leave_others(snapshot, table_));
     if (goal.is_reached(snapshot)) return notices;
@@ -164,7 +170,7 @@ Notices NfTables::write(const Interception& wanted) {
     last = attempt == commit_attempts || Clock::now() > end;
     throw_if_interrupted();
     const Commit commit = last ? Commit::anyway : Commit::if_unchanged;
-    if (!replace_tables(*socket, snapshot, goal.tables(), commit)) continue;
+    if (!replace_tables(socket, snapshot, goal.tables(), commit)) continue;
     written = snapshot.generation + 1;
     if (!previous_) previous_ = std::move(snapshot);
   }

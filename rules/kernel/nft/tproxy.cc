@@ -27,7 +27,7 @@ void encode(Expressions& expressions, const Tproxy& target, std::optional<Family
     }
     tproxy.address = NFT_REG_1;
     tproxy.port = NFT_REG_2;
-    const auto begin = target.address.bytes.begin();
+    const auto* const begin = target.address.bytes.begin();
     expressions.emplace_back(
         set_register(tproxy.address, Bytes(begin, begin + address_bits(*family) / 8U)));
   }
