@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <ranges>
 #include <string>
 #include <utility>
 
@@ -35,15 +34,15 @@ struct Interval {
 
 // The next value in network byte order; false where there is none, and all are zero then.
 bool increment(Bytes& key) {
-  for (std::uint8_t& byte : std::views::reverse(key)) {
-    if (++byte != 0) return true;
+  for (std::size_t i = key.size(); i-- > 0;) {
+    if (++key[i] != 0) return true;
   }
   return false;
 }
 
 void decrement(Bytes& key) {
-  for (std::uint8_t& byte : std::views::reverse(key)) {
-    if (byte-- != 0) return;
+  for (std::size_t i = key.size(); i-- > 0;) {
+    if (key[i]-- != 0) return;
   }
 }
 
@@ -117,8 +116,9 @@ unsigned common_bits(const Bytes& a, const Bytes& b) {
 // How many bits at the end of the key have this value, all of them 1 or all of them 0.
 unsigned last_bits(const Bytes& key, bool ones) {
   unsigned bits = 0;
-  for (const std::uint8_t byte : std::views::reverse(key)) {
-    const auto count = static_cast<unsigned>(ones ? std::countr_one(byte) : std::countr_zero(byte));
+  for (std::size_t i = key.size(); i-- > 0;) {
+    const auto count =
+        static_cast<unsigned>(ones ? std::countr_one(key[i]) : std::countr_zero(key[i]));
     bits += count;
     if (count != 8) break;
   }
