@@ -8,7 +8,7 @@ import socket
 import threading
 
 from tests.conformance.cases import case
-from tests.conformance.conformance import ConformanceCase, ours, state
+from tests.conformance.conformance import ConformanceCase, ours, state, wait_for
 from tests.protocol import runtime
 from tests.protocol.add_del_check_test import FOREIGN_FILTER, FOREIGN_NAT
 from tests.protocol.namespace_test import within
