@@ -99,8 +99,9 @@ def connect_times(namespace, listener):
 
 
 def connect_in(netns, backend, count):
-    subprocess.run(["ip", "-n", netns, "-batch", "-"], input="link set lo up\nroute add default dev lo\n",
-                   text=True, check=True)
+    # Not over lo: what goes there is the pod's own affair.
+    subprocess.run(["ip", "-n", netns, "-batch", "-"], input="link set lo up\nlink set host0 up\nlink set eth0 up\n"
+                   "addr add 10.1.1.2/24 dev eth0\nroute add default dev eth0\n", text=True, check=True)
     path = f"/run/netns/{netns}"
     if backend:
         subprocess.run([ROOT / "out/sluice", "apply", "--netns", path, "--ipv6", "never", "--backend", backend,
@@ -110,7 +111,7 @@ def connect_in(netns, backend, count):
     namespace = Namespace(path)
     try:
         listener = namespace.socket(socket.AF_INET, socket.SOCK_STREAM, 1337, 1337)
-        listener.setblocking(True)
+        listener.settimeout(10)
         with listener:
             listener.bind(("0.0.0.0", 15001 if backend else 80))
             listener.listen(64)
