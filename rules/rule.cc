@@ -59,6 +59,20 @@ std::optional<Table> parse_table(const std::string& name) {
   return std::nullopt;
 }
 
+std::string to_string(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::icmp:
+      return "icmp";
+    case Protocol::tcp:
+      return "tcp";
+    case Protocol::udp:
+      return "udp";
+    case Protocol::icmpv6:
+      return "ipv6-icmp";
+  }
+  return std::to_string(static_cast<unsigned>(protocol));
+}
+
 const char* to_string(Family family) {
   return family == Family::ipv4 ? "IPv4" : "IPv6";
 }

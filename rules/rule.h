@@ -306,6 +306,8 @@ bool is_builtin_chain(Table table, const std::string& name);
 // "raw", "mangle", "nat", "filter".
 const char* to_string(Table table);
 std::optional<Table> parse_table(const std::string& name);
+// As iptables and nft spell it: "tcp", "ipv6-icmp", a number where there is no name.
+std::string to_string(Protocol protocol);
 // "IPv4", "IPv6".
 const char* to_string(Family family);
 

@@ -9,20 +9,6 @@
 namespace sluice {
 namespace {
 
-std::string to_string(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::icmp:
-      return "icmp";
-    case Protocol::tcp:
-      return "tcp";
-    case Protocol::udp:
-      return "udp";
-    case Protocol::icmpv6:
-      return "ipv6-icmp";
-  }
-  return std::to_string(static_cast<unsigned>(protocol));
-}
-
 void append_interface(std::string& text, const char* option,
                       const std::optional<Interface>& interface) {
   if (interface) text += std::string(interface->negated ? " !" : "") + option + interface->name;

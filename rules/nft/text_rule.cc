@@ -13,20 +13,6 @@
 namespace sluice::nft {
 namespace {
 
-std::string protocol_word(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::icmp:
-      return "icmp";
-    case Protocol::tcp:
-      return "tcp";
-    case Protocol::udp:
-      return "udp";
-    case Protocol::icmpv6:
-      return "ipv6-icmp";
-  }
-  return std::to_string(static_cast<unsigned>(protocol));
-}
-
 // The name is compared as far as a "*" at its end, which may not be a character of it.
 std::string interface_text(const Interface& interface) {
   std::string name = interface.name;
@@ -74,12 +60,12 @@ bool names_protocol(const Rule& rule) {
 
 void add_protocol(Words& words, const Rule& rule) {
   const std::optional<Protocol>& protocol = rule.rule.protocol;
-  if (protocol && !names_protocol(rule)) words.add("meta l4proto " + protocol_word(*protocol));
+  if (protocol && !names_protocol(rule)) words.add("meta l4proto " + to_string(*protocol));
   if (rule.port_set.empty()) return;
   if (protocol != Protocol::tcp && protocol != Protocol::udp) {
     throw Error("set " + quote(rule.port_set) + " of ports in a rule of neither tcp nor udp");
   }
-  words.add(protocol_word(*protocol) + " dport @" + identifier(rule.port_set, "set"));
+  words.add(to_string(*protocol) + " dport @" + identifier(rule.port_set, "set"));
 }
 
 // The group that the match excludes, if it does nothing else.
