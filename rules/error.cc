@@ -75,6 +75,10 @@ Error::Error(std::error_code code, const std::string& sentence, std::string deta
 Error::Error(const std::string& sentence)
     : Error(std::make_error_code(std::errc::invalid_argument), sentence) {}
 
+Error unsupported(const std::string& sentence) {
+  return {std::make_error_code(std::errc::not_supported), sentence};
+}
+
 std::string printable(std::string_view text) {
   return escaped(text, text.size(), "");
 }

@@ -32,6 +32,10 @@ class Error : public std::runtime_error {
   std::string details_;
 };
 
+// The kernel, or a form that something is to be put into, lacks what it takes: code() is ENOTSUP,
+// what() is `sentence` alone.
+Error unsupported(const std::string& sentence);
+
 // `text` with control characters and ill-formed UTF-8 shown as \xNN and nothing cut off: what a
 // pod's own processes may have written into its tables, fit for one line of a log.
 std::string printable(std::string_view text);

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <iterator>
 #include <string>
 #include <utility>
 
@@ -21,10 +20,6 @@ namespace {
 bool wants_nothing(const Interception& wanted) {
   return std::all_of(wanted.rulesets.begin(), wanted.rulesets.end(),
                      [](const Ruleset& ruleset) { return ruleset.tables.empty(); });
-}
-
-void append(Notices& all, Notices more) {
-  std::move(more.begin(), more.end(), std::back_inserter(all));
 }
 
 }  // namespace
@@ -113,7 +108,7 @@ Notices Application::take_notices() {
 void Application::look_around(const Interception& wanted, bool both) {
   bool marked = look_for_marks(chosen_);
   if (both) marked = look_for_marks(other_) || marked;
-  if (marked || !wanted.tproxy_routes.empty() || wants_nothing(wanted)) routes_.emplace();
+  if (marked || !wanted.tproxy_routes.empty() || removes_) routes_.emplace();
 }
 
 // Whether rules of ours are in the table whose marks policy routing follows.

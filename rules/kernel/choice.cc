@@ -2,7 +2,6 @@
 #include "rules/kernel/choice.h"
 
 #include <string>
-#include <system_error>
 
 #include "rules/error.h"
 
@@ -12,10 +11,6 @@ namespace {
 constexpr const char* xtables_modules =
     "x_tables (modules ip_tables, iptable_nat, xt_tcpudp, xt_owner, xt_REDIRECT)";
 constexpr const char* nftables_modules = "nf_tables (modules nf_tables, nft_chain_nat, nft_redir)";
-
-Error unsupported(const std::string& sentence) {
-  return {std::make_error_code(std::errc::not_supported), sentence};
-}
 
 Choice pinned(const ChoiceFacts& facts) {
   const bool xtables = facts.setting == BackendChoice::xtables;

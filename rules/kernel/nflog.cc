@@ -90,8 +90,7 @@ NflogSocket::NflogSocket(std::uint16_t group)
     throw Error(refused, doing + " (another process may be listening to it)");
   }
   if (refused == EINVAL || refused == EOPNOTSUPP) {
-    throw Error(std::make_error_code(std::errc::not_supported),
-                doing + ": the kernel does not offer it (module nfnetlink_log)");
+    throw unsupported(doing + ": the kernel does not offer it (module nfnetlink_log)");
   }
   if (refused != 0) throw Error(refused, doing);
   const NetlinkMessage settings = config_message(group);

@@ -48,13 +48,12 @@ bool is_table_kept(const Found& route, const std::vector<TproxyRoute>& keep) {
 }
 [[noreturn]] void refuse(int errnum, Family family, bool add, const std::string& what) {
   const std::string sentence = (add ? "add " : "remove ") + what;
-  const auto unsupported = std::make_error_code(std::errc::not_supported);
   if (errnum == EAFNOSUPPORT || errnum == EOPNOTSUPP || errnum == EPROTONOSUPPORT) {
-    throw Error(unsupported, sentence + ": the kernel does not offer it");
+    throw unsupported(sentence + ": the kernel does not offer it");
   }
   // Lacking privileges are EPERM.
   if (errnum == EACCES && family == Family::ipv6) {
-    throw Error(unsupported, sentence + ": IPv6 is disabled on lo");
+    throw unsupported(sentence + ": IPv6 is disabled on lo");
   }
   if (errnum == ENETDOWN) {
     throw Error(std::make_error_code(std::errc::network_down), sentence + ": lo is down");

@@ -46,4 +46,7 @@ class RuleTables {
   virtual Notices roll_back() = 0;
 };
 
+// Adds `more` behind what is there.
+void append(Notices& all, Notices more);
+
 }  // namespace sluice::kernel

@@ -36,7 +36,7 @@ std::string flags_text(const TcpFlags& flags) {
   constexpr unsigned known = 0x3f;
   const unsigned mask = flags.mask;
   if (mask == 0 || (mask & ~known) != 0 || (flags.compare & ~mask) != 0) {
-    throw unsupported("TCP flags " + std::to_string(flags.compare) + " of " + std::to_string(mask));
+    throw no_equal_of("TCP flags " + std::to_string(flags.compare) + " of " + std::to_string(mask));
   }
   const std::string names = flag_names(flags.mask);
   if (flags.compare == 0) return std::string("tcp flags ") + (flags.negated ? "" : "! ") + names;
@@ -76,9 +76,9 @@ Texts texts_of(const Owner& owner) {
 
 // Each is a match of its own: a packet to none of the ports passes all of them.
 Texts texts_of(const Multiport& multiport, std::optional<Protocol> protocol) {
-  if (!multiport.negated) throw unsupported("a list of ports that is no run of rules");
+  if (!multiport.negated) throw no_equal_of("a list of ports that is no run of rules");
   if (protocol != Protocol::tcp && protocol != Protocol::udp) {
-    throw unsupported("a list of ports of neither tcp nor udp");
+    throw no_equal_of("a list of ports of neither tcp nor udp");
   }
   const std::string what = protocol == Protocol::tcp ? "tcp dport" : "udp dport";
   Texts texts;
@@ -91,7 +91,7 @@ Texts texts_of(const Multiport& multiport, std::optional<Protocol> protocol) {
 template <class MarkMatch>
 Texts mark_texts(const char* what, const MarkMatch& mark) {
   if (mark.mask == 0 || (mark.value & ~mark.mask) != 0) {
-    throw unsupported("mark " + hexadecimal(mark.value) + " of " + hexadecimal(mark.mask));
+    throw no_equal_of("mark " + hexadecimal(mark.value) + " of " + hexadecimal(mark.mask));
   }
   if (mark.mask == all_bits) return {compared(what, mark.negated, hexadecimal(mark.value))};
   return {std::string(what) + " & " + hexadecimal(mark.mask) + (mark.negated ? " != " : " == ") +
@@ -112,7 +112,7 @@ std::string state_text(const Conntrack& conntrack) {
     words.add(name);
     left &= ~bit;
   }
-  if (left != 0) throw unsupported("connection states " + std::to_string(conntrack.states));
+  if (left != 0) throw no_equal_of("connection states " + std::to_string(conntrack.states));
   const bool several = words.count() > 1;
   const char* sign = several ? " ! " : " != ";
   return std::string("ct state") + (conntrack.negated ? sign : " ") + words.text();
@@ -125,7 +125,7 @@ Texts texts_of(const Conntrack& conntrack) {
   // iptables does not look at the direction of a packet without a connection that has the state.
   constexpr unsigned without_connection = Conntrack::invalid | Conntrack::untracked;
   if (conntrack.negated || (conntrack.states & without_connection) != 0) {
-    throw unsupported("a connection's direction with states of packets without one");
+    throw no_equal_of("a connection's direction with states of packets without one");
   }
   const bool reply = *conntrack.direction == Conntrack::Direction::reply;
   texts.push_back(std::string("ct direction ") + (reply ? "reply" : "original"));
@@ -141,7 +141,7 @@ Texts texts_of(const Limit& limit) {
     return limit.period != 0 && candidate.first * per_second % limit.period == 0;
   });
   if (unit == units.end() || limit.burst == 0) {
-    throw unsupported("a limit of " + std::to_string(limit.burst) + " packets and one more in " +
+    throw no_equal_of("a limit of " + std::to_string(limit.burst) + " packets and one more in " +
                       std::to_string(limit.period) + " times 0.1 ms");
   }
   std::string text =
@@ -157,7 +157,7 @@ std::vector<std::string> match_texts(const Match& match, std::optional<Protocol>
       Overloaded{[](const Mark& mark) { return mark_texts("meta mark", mark); },
                  [](const Connmark& mark) { return mark_texts("ct mark", mark); },
                  [&](const Multiport& multiport) { return texts_of(multiport, protocol); },
-                 [](const Opaque& opaque) -> Texts { throw unsupported(quote(opaque.text)); },
+                 [](const Opaque& opaque) -> Texts { throw no_equal_of(quote(opaque.text)); },
                  [](const auto& known) { return texts_of(known); }},
       match);
 }

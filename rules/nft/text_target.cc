@@ -46,10 +46,10 @@ std::string target_text(const Target& target, sluice::Table table) {
           [](const SetMark& mark) { return mark_statement(mark.value, mark.mask); },
           [](const SaveMark&) -> std::string { return "ct mark set meta mark"; },
           [](const RestoreMark&) -> std::string { return "meta mark set ct mark"; },
-          [](const Tproxy&) -> std::string { throw unsupported("TPROXY alone"); },
+          [](const Tproxy&) -> std::string { throw no_equal_of("TPROXY alone"); },
           [](const CtZone& zone) { return "ct zone set " + std::to_string(zone.zone); },
           [](const Nflog& nflog) { return text_of(nflog); },
-          [](const Opaque& opaque) -> std::string { throw unsupported(quote(opaque.text)); }},
+          [](const Opaque& opaque) -> std::string { throw no_equal_of(quote(opaque.text)); }},
       target);
 }
 

@@ -2,7 +2,6 @@
 #include "rules/nft/text_words.h"
 
 #include <algorithm>
-#include <system_error>
 
 #include "rules/nft/text_part.h"
 
@@ -19,8 +18,8 @@ bool is_part_of_name(char c) {
 
 }  // namespace
 
-Error unsupported(const std::string& what) {
-  return {std::make_error_code(std::errc::not_supported), "nf_tables has no equal of " + what};
+Error no_equal_of(const std::string& what) {
+  return unsupported("nf_tables has no equal of " + what);
 }
 
 std::string hexadecimal(std::uint32_t value) {

@@ -30,7 +30,7 @@ class Words {
 };
 
 // ENOTSUP: nf_tables has no equal of `what`.
-Error unsupported(const std::string& what);
+Error no_equal_of(const std::string& what);
 
 // "0x00000539".
 std::string hexadecimal(std::uint32_t value);

@@ -54,8 +54,7 @@ bool decode_direction(const Comparison& comparison, model::Rule& rule) {
 void encode(Expressions& expressions, const Conntrack& match) {
   const std::uint32_t unknown = match.states & ~(same_bits | Conntrack::untracked);
   if (unknown != 0) {
-    throw Error(std::make_error_code(std::errc::not_supported),
-                "connection states " + std::to_string(unknown) + " are none of nf_tables'");
+    throw unsupported("connection states " + std::to_string(unknown) + " are none of nf_tables'");
   }
   if (match.states != 0) {
     std::uint32_t bits = match.states & same_bits;

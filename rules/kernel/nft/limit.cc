@@ -23,9 +23,9 @@ void encode(Expressions& expressions, const Limit& match) {
         expr::Limit{.rate = length / match.period, .unit = unit, .burst = match.burst});
     return;
   }
-  throw Error(std::make_error_code(std::errc::not_supported),
-              "nf_tables cannot limit to exactly one packet in " + std::to_string(match.period) +
-                  " times 0.1 ms with a burst of " + std::to_string(match.burst));
+  throw unsupported("nf_tables cannot limit to exactly one packet in " +
+                    std::to_string(match.period) + " times 0.1 ms with a burst of " +
+                    std::to_string(match.burst));
 }
 
 std::optional<Limit> decode_limit(const expr::Limit& limit) {

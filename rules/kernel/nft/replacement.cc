@@ -51,9 +51,8 @@ Error explained(const Batch& batch, const Outcome& outcome) {
   const std::string& doing = batch.doing(outcome.sequence);
   const int errnum = outcome.errnum;
   if (says_unsupported(errnum) && kind != NFT_MSG_DELTABLE) {
-    return {std::make_error_code(std::errc::not_supported),
-            doing + ": the kernel lacks " + needs(kind) + ": " +
-                std::generic_category().message(errnum)};
+    return unsupported(doing + ": the kernel lacks " + needs(kind) + ": " +
+                       std::generic_category().message(errnum));
   }
   if (errnum == EPERM && (kind == NFT_MSG_DELTABLE || kind == NFT_MSG_NEWTABLE)) {
     return {std::make_error_code(std::errc::operation_not_permitted),

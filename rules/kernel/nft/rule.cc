@@ -260,9 +260,9 @@ std::vector<RuleObject> encode_rule(const sluice::nft::Rule& rule, sluice::Table
   for (RuleObject& object : rules) {
     if (object.expressions.size() > most_expressions) share_loads(object.expressions);
     if (object.expressions.size() > most_expressions) {
-      throw Error(std::make_error_code(std::errc::not_supported),
-                  "a rule of " + std::to_string(object.expressions.size()) +
-                      " expressions is longer than nf_tables' " + std::to_string(most_expressions));
+      throw unsupported("a rule of " + std::to_string(object.expressions.size()) +
+                        " expressions is longer than nf_tables' " +
+                        std::to_string(most_expressions));
     }
   }
   return rules;

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <chrono>
 #include <exception>
-#include <iterator>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -31,10 +30,6 @@ using Clock = std::chrono::steady_clock;
 // time, does not ask for it.
 constexpr int commit_attempts = 10;
 constexpr Clock::duration patience = std::chrono::seconds(2);
-
-void append(Notices& all, Notices more) {
-  std::move(more.begin(), more.end(), std::back_inserter(all));
-}
 
 bool is_too_big(const Error& error) {
   return error.code() == std::errc::argument_list_too_long;
@@ -145,8 +140,7 @@ Notices NfTables::write(const Interception& wanted) {
   const std::unique_ptr<Socket> socket = Socket::open();
   if (!socket) {
     if (goal.tables().empty()) return {};
-    throw Error(std::make_error_code(std::errc::not_supported),
-                "the kernel does not offer nf_tables (module nf_tables)");
+    throw unsupported("the kernel does not offer nf_tables (module nf_tables)");
   }
   return write(*socket, goal);
 }

@@ -36,17 +36,11 @@ constexpr Options ipv6_options{.family = Family::ipv6,
                                .match = IP6T_SO_GET_REVISION_MATCH,
                                .target = IP6T_SO_GET_REVISION_TARGET};
 
-// errno values by which a kernel says that it has no such family, interface or extension.
-bool says_lacking(int errnum) {
-  return errnum == EAFNOSUPPORT || errnum == EPROTONOSUPPORT || errnum == ENOPROTOOPT ||
-         errnum == ENOENT || errnum == EOPNOTSUPP;
-}
-
 class Revisions {
  public:
   explicit Revisions(const Options& options)
       : options_(options), socket_(raw_socket(options.family)) {
-    if (!socket_ && !says_lacking(errno)) {
+    if (!socket_ && !says_unsupported(errno)) {
       throw failed(errno, "ask the kernel for x_tables", Capability::net_raw);
     }
   }
@@ -66,7 +60,7 @@ class Revisions {
     name.copy(asked.name, sizeof asked.name - 1);
     socklen_t size = sizeof asked;
     if (getsockopt(socket_.get(), options_.level, option, &asked, &size) == 0) return true;
-    if (!says_lacking(errno)) {
+    if (!says_unsupported(errno)) {
       throw failed(errno, "ask for x_tables' extension " + quote(name), Capability::net_admin);
     }
     return false;
@@ -77,6 +71,11 @@ class Revisions {
 };
 
 }  // namespace
+
+bool says_unsupported(int errnum) {
+  return errnum == EAFNOSUPPORT || errnum == EPROTONOSUPPORT || errnum == ENOPROTOOPT ||
+         errnum == ENOENT || errnum == EOPNOTSUPP;
+}
 
 bool is_offered(Family family) {
   const Revisions revisions(family == Family::ipv4 ? ipv4_options : ipv6_options);

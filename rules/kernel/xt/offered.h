@@ -13,4 +13,7 @@ namespace sluice::kernel::xt {
 // without CAP_NET_ADMIN and CAP_NET_RAW in the calling thread's network namespace).
 bool is_offered(Family family);
 
+// errno values by which a kernel says that it has no such family, interface, table or extension.
+bool says_unsupported(int errnum);
+
 }  // namespace sluice::kernel::xt

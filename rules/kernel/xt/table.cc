@@ -14,6 +14,7 @@ extern "C" {
 #include "rules/error.h"
 #include "rules/kernel/capability.h"
 #include "rules/kernel/xt/entry.h"
+#include "rules/kernel/xt/offered.h"
 
 namespace sluice::kernel::xt {
 namespace {
@@ -60,18 +61,8 @@ struct Ip6tc {
   static constexpr auto commit = ip6tc_commit;
 };
 
-// errno values by which a kernel says that it has no such family, interface or table.
-bool says_unsupported(int errnum) {
-  return errnum == EAFNOSUPPORT || errnum == EPROTONOSUPPORT || errnum == ENOPROTOOPT ||
-         errnum == ENOENT || errnum == EOPNOTSUPP;
-}
-
 std::string table_name(Family family, Table table) {
   return std::string(to_string(family)) + " table " + to_string(table);
-}
-
-Error unsupported(const std::string& sentence) {
-  return {std::make_error_code(std::errc::not_supported), sentence};
 }
 
 template <class Api>

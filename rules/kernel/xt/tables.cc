@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <exception>
-#include <iterator>
 #include <string>
 #include <utility>
 
@@ -18,10 +17,6 @@ namespace {
 
 bool contains(const std::vector<Table>& tables, Table table) {
   return std::find(tables.begin(), tables.end(), table) != tables.end();
-}
-
-void append(Notices& all, Notices more) {
-  std::move(more.begin(), more.end(), std::back_inserter(all));
 }
 
 Ruleset read_family(Family family, const std::vector<Table>& tables) {
