@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs `sluice` as a user does."""
 
+import contextlib
 import dataclasses
+import os
+import shutil
 import subprocess
+import tempfile
 import unittest
 from typing import Optional
 
@@ -17,8 +21,14 @@ class Result:
 
 
 def sluice(*arguments: str, text: str = "", env: Optional[dict] = None, **options) -> Result:
-    done = subprocess.run([cli_path(), *arguments], input=text, capture_output=True, text=True,
-                          env=env or {}, timeout=20, check=False, **options)
+    with contextlib.ExitStack() as stack:
+        program = cli_path()
+        if "user" in options:  # whom the folder of this clone may keep out
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            os.chmod(folder, 0o755)
+            program = shutil.copy(program, folder)
+        done = subprocess.run([program, *arguments], input=text, capture_output=True, text=True,
+                              env=env or {}, timeout=20, check=False, **options)
     return Result(done.returncode, done.stdout, done.stderr)
 
 

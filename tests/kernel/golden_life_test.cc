@@ -3,8 +3,10 @@
 // removed.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "rules/diff.h"
@@ -24,6 +26,18 @@ std::string routing(const TestNetns& netns, const Interception& wanted) {
     text += netns.must({"ip", family, "route", "show", "table", "all"});
   }
   return text;
+}
+
+// The kernel adds an address's own route a moment after it has said that the address is there.
+void await_routes(const TestNetns& netns, const Interception& wanted) {
+  if (wanted.loopback_addresses.empty()) return;
+  constexpr int tries = 500;
+  for (int i = 0; i < tries; ++i) {
+    const std::string local = netns.must({"ip", "-6", "route", "show", "table", "local"});
+    if (local.find("local ::6 dev lo") != std::string::npos) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  FAIL("::6 has no route");
 }
 
 // The names in /proc/net/ip_tables_names, which are those of the tables that were ever used.
@@ -72,6 +86,7 @@ void check_life(const Interception& wanted, bool in_kernel_order) {
   CHECK(netns.backend().apply(wanted).empty());
   check_applied(netns, wanted, in_kernel_order);
 
+  await_routes(netns, wanted);
   const std::string applied = netns.state() + routing(netns, wanted);
   CHECK(netns.backend().apply(wanted).empty());
   CHECK(difference(applied, netns.state() + routing(netns, wanted)) == nothing);
