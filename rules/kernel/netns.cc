@@ -88,16 +88,17 @@ bool Netns::is_own() const {
   return is_same(home_, fd_);
 }
 
-Netns::Owner Netns::owner() const {
+const Netns::Owner& Netns::owner() const {
+  if (owner_) return *owner_;
   Owner owner{.is_own = false, .fd = Fd(ioctl(fd_.get(), NS_GET_USERNS))};
-  if (!owner.fd) {
-    if (errno == EPERM) return owner;
+  if (owner.fd) {
+    const Fd ours(::open(own_userns_path, O_RDONLY | O_CLOEXEC));
+    if (!ours) throw Error(errno, std::string("open ") + own_userns_path);
+    owner.is_own = is_same(owner.fd, ours);
+  } else if (errno != EPERM) {
     throw Error(errno, "ask for the owner of the network namespace");
   }
-  const Fd ours(::open(own_userns_path, O_RDONLY | O_CLOEXEC));
-  if (!ours) throw Error(errno, std::string("open ") + own_userns_path);
-  owner.is_own = is_same(owner.fd, ours);
-  return owner;
+  return owner_.emplace(std::move(owner));
 }
 
 void Netns::run(const std::function<void()>& action) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -25,12 +26,13 @@ class Netns {
   // Whether this is the namespace the calling thread is in. Throws Error if that cannot be told.
   bool is_own() const;
 
-  // The user namespace that owns it (NS_GET_USERNS, Linux 4.9). Throws Error.
+  // The user namespace that owns it (NS_GET_USERNS, Linux 4.9), which never changes: asked once.
+  // Throws Error.
   struct Owner {
     bool is_own = true;  // the one that the calling thread is in
     Fd fd;               // none: an ancestor of ours or one that we may not know
   };
-  Owner owner() const;
+  const Owner& owner() const;
 
   // For setns(2).
   int fd() const { return fd_.get(); }
@@ -59,6 +61,7 @@ class Netns {
   Fd fd_;
   Fd home_;  // the namespace of the thread that opened this one
   bool stays_ = false;
+  mutable std::optional<Owner> owner_;
 };
 
 class Netns::Lock {

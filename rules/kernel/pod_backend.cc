@@ -94,7 +94,7 @@ const char* PodBackend::name() const {
 
 Notices PodBackend::apply(const Interception& wanted) {
   const Netns::Lock lock = netns_.lock(lock_timeout_ms);
-  const Netns::Owner owner = netns_.owner();
+  const Netns::Owner& owner = netns_.owner();
   Notices notices;
   if (!owner.is_own && owner.fd && writes_xtables()) {
     notices = in_user_namespace(owner.fd, netns_.fd(), [&] { return apply_here(wanted); });

@@ -31,9 +31,9 @@ class RuleTables {
   // Of read() only the table mangle, for those who look for its marks. Throws Error.
   virtual std::vector<Ruleset> read_mangle();
 
-  // Where else in this interface rules of ours are, beside what read() returns: "table \"other\" of
-  // nf_tables". Throws Error.
-  virtual std::vector<std::string> strays() { return {}; }
+  // Where else in this interface rules of ours were when read() was called last: "table \"other\"
+  // of nf_tables".
+  virtual std::vector<std::string> strays() const { return {}; }
 
   // Whether there is anything of ours (ownership.h), creating no table. Throws Error.
   virtual bool holds_ours() = 0;

@@ -85,14 +85,15 @@ std::string where_to(const TestNetns& netns, uid_t inside) {
 
 TEST_CASE("the owner of a network namespace is told", "[userns]") {
   PodUserNamespace pod;
-  const Netns::Owner theirs = pod.netns().netns().owner();
+  const Netns::Owner& theirs = pod.netns().netns().owner();
   CHECK_FALSE(theirs.is_own);
   CHECK(theirs.fd);
   const TestNetns netns;
   CHECK(netns.netns().owner().is_own);
   CHECK(in_child([&] {
           if (unshare(CLONE_NEWUSER) != 0) return std::string("unshare");
-          const Netns::Owner ancestor = std::get<Netns>(Netns::open(netns.path())).owner();
+          const auto opened = Netns::open(netns.path());
+          const Netns::Owner& ancestor = std::get<Netns>(opened).owner();
           return std::string(ancestor.is_own ? "own" : "") + (ancestor.fd ? "known" : "unknown");
         }) == "unknown");
 }

@@ -101,7 +101,7 @@ class NfTables : public RuleTables {
 
   const char* name() const override { return "nftables"; }
   std::vector<Ruleset> read() override;
-  std::vector<std::string> strays() override;
+  std::vector<std::string> strays() const override { return strays_; }
   bool holds_ours() override;
   Notices write(const Interception& wanted) override;
   Notices roll_back() override;
@@ -110,24 +110,19 @@ class NfTables : public RuleTables {
   Notices write(Socket& socket, Goal& goal);
 
   std::string table_;
+  std::vector<std::string> strays_;
   // What was there before write() changed it; nothing if it has not.
   std::optional<Snapshot> previous_;
 };
 
 std::vector<Ruleset> NfTables::read() {
+  strays_.clear();
   const std::unique_ptr<Socket> socket = Socket::open();
   if (!socket) return {};
   const Snapshot snapshot = take_snapshot(*socket, table_);
+  for (const TableObject& other : snapshot.others) strays_.push_back(named(other));
   if (!snapshot.table) return {};
   return model::from_nft(decode_table(*snapshot.table));
-}
-
-std::vector<std::string> NfTables::strays() {
-  const std::unique_ptr<Socket> socket = Socket::open();
-  if (!socket) return {};
-  std::vector<std::string> all;
-  for (const TableObject& other : find_tables(*socket, table_).others) all.push_back(named(other));
-  return all;
 }
 
 bool NfTables::holds_ours() {
