@@ -12,7 +12,7 @@ from tests.e2e.cases import PodCase
 from tests.e2e.live import LivePod
 from tests.e2e.pod import V4, V6
 from tests.e2e.random_test import CONNECTIONS, REPORTED, Draw, random_config, random_connection
-from tests.e2e.scenario import COMMAND_SECONDS, flags
+from tests.e2e.scenario import flags
 from tests.e2e.traffic import APP, CLIENT, SIDECAR, Connection, captured_inbound, captured_outbound
 
 CASES = int(os.environ.get("SLUICE_CASES", "500")) // 5
@@ -39,13 +39,12 @@ FOREIGN_XTABLES = "*mangle\n-A FORWARD -p tcp -m tcp --dport 4447 -j DROP\nCOMMI
 class BackendCase(PodCase):
     def inside(self, pod: LivePod, *words: str, text: str = "") -> str:
         done = subprocess.run(["nsenter", f"--net={pod.netns}", *words], input=text, text=True, capture_output=True,
-                              timeout=COMMAND_SECONDS, check=False)
+                              timeout=cni.COMMAND_SECONDS, check=False)
         self.assertEqual(0, done.returncode, f"{shlex.join(words)}: {done.stderr}")
         return done.stdout
 
     def sluice(self, command: str, pod: LivePod, *arguments: str) -> subprocess.CompletedProcess:
-        done = subprocess.run([cni.cli_path(), command, "--netns", pod.netns, *arguments], text=True,
-                              capture_output=True, timeout=COMMAND_SECONDS, check=False)
+        done = cni.sluice(command, pod, *arguments)
         self.assertEqual(0, done.returncode, f"sluice {command} {shlex.join(arguments)}: {done.stderr}")
         return done
 

@@ -17,6 +17,7 @@ TRAFFIC = "traffic.sidecar.istio.io/"
 MODE = "sidecar.istio.io/interceptionMode"
 CNI_VERSION = "1.0.0"
 PLUGIN_SECONDS = 10
+COMMAND_SECONDS = 20
 # The one that all tests use, "xtables" or "nftables"; nothing: the program's own choice.
 BACKEND = os.environ.get("SLUICE_BACKEND")
 
@@ -47,6 +48,12 @@ def injected(extra: Optional[dict] = None, **traffic: str) -> dict:
     status = json.dumps({"initContainers": ["istio-validation"], "containers": ["istio-proxy"]})
     named = {TRAFFIC + key: value for key, value in traffic.items()}
     return {STATUS: status, **named, **(extra or {})}
+
+
+def sluice(command: str, pod: Pod, *arguments: str) -> subprocess.CompletedProcess:
+    """Runs the command line program on the pod's namespace."""
+    return subprocess.run([cli_path(), command, "--netns", pod.netns, *arguments], text=True,
+                          capture_output=True, timeout=COMMAND_SECONDS, check=False)
 
 
 def add(pod: Pod, annotations: dict, config: Optional[dict] = None) -> Outcome:

@@ -2,10 +2,9 @@
 """Who answers DNS queries, over UDP and TCP."""
 
 import itertools
-import subprocess
 from typing import Sequence
 
-from tests.e2e.cni import backend_flags, cli_path
+from tests.e2e import cni
 from tests.e2e.pod import V4, Family, endpoint
 from tests.e2e.rows import row
 from tests.e2e.scenario import (ISTIO, LAYOUTS, MODES, REDIRECT, SLUICE, TPROXY, Scenario,
@@ -121,10 +120,7 @@ class DnsTest(ScenarioCase):
     def test_resolvers_without_resolvers_are_refused(self):
         pod = self.pod()
         before = self.sluice("read", pod)
-        done = subprocess.run(
-            [cli_path(), "apply", "--netns", pod.netns, *backend_flags(), "--dns-capture",
-             "resolvers"], text=True,
-            capture_output=True, timeout=20, check=False)
+        done = cni.sluice("apply", pod, *cni.backend_flags(), "--dns-capture", "resolvers")
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertIn("resolvers", done.stderr)
         self.assertEqual(before, self.sluice("read", pod))

@@ -4,12 +4,11 @@
 import re
 import shlex
 import signal
-import subprocess
 import unittest
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Sequence, Union
 
-from tests.e2e.cni import backend_flags, cli_path
+from tests.e2e import cni
 from tests.e2e.live import LivePod
 from tests.e2e.pod import BOTH, V4, V6, Family
 from tests.e2e.rows import Row
@@ -20,7 +19,6 @@ MODES = (REDIRECT, TPROXY)
 ISTIO = "istio"
 SLUICE = "sluice"
 LAYOUTS = (ISTIO, SLUICE)
-COMMAND_SECONDS = 20
 
 Settings = Mapping[str, Union[str, bool]]
 
@@ -77,9 +75,7 @@ class ScenarioCase(unittest.TestCase):
         return pod
 
     def sluice(self, command: str, pod: LivePod, *arguments: str) -> str:
-        done = subprocess.run(
-            [cli_path(), command, "--netns", pod.netns, *backend_flags(), *arguments], text=True,
-            capture_output=True, timeout=COMMAND_SECONDS, check=False)
+        done = cni.sluice(command, pod, *cni.backend_flags(), *arguments)
         self.assertEqual(0, done.returncode,
                          f"sluice {command} {shlex.join(arguments)}: {done.stderr}")
         return done.stdout
