@@ -6,7 +6,8 @@ import subprocess
 import threading
 
 from tests.conformance.cases import case
-from tests.conformance.conformance import RULES, SLOWER, SPARSER, ConformanceCase, ours, plain, state, wait_for
+from tests.conformance.conformance import (RULES, SLOWER, SPARSER, ConformanceCase, ours, plain, sanitizer_options,
+                                           state, wait_for)
 from tests.protocol import runtime
 from tests.protocol.lock_test import locked
 from tests.protocol.netconf import V6, injected
@@ -122,7 +123,8 @@ class Concurrency(ConformanceCase):
 
     def start(self, document, pod, wrap):
         with self.node.namespace.entered():
-            child = subprocess.Popen([*wrap, runtime.PLUGIN], env=runtime.environment("ADD", pod),
+            child = subprocess.Popen([*wrap, runtime.PLUGIN],
+                                     env=runtime.environment("ADD", pod, **sanitizer_options(wrap)),
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         self.addCleanup(child.communicate)
         self.addCleanup(child.kill)

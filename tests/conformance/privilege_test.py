@@ -142,6 +142,7 @@ class Privilege(ConformanceCase):
         self.add(pod, wrap=self.strace("-e", "trace=%file,write"))
         writes = [call for call in self.calls() if WRITES.search(call) and "/dev/null" not in call]
         self.assertEqual(writes, [])
+        self.release_only("a sanitizer writes into pipes to see what memory it may read")
         self.assertEqual({call[:8] for call in self.calls() if call.startswith("write(")}, {"write(1,", "write(2,"})
 
     @case("A-157", "rules in the pod that were cut short or tampered with: CHECK says so, ADD mends, DEL takes out")
