@@ -133,17 +133,21 @@ class Agent(unittest.TestCase):
                 "--repair", "off", "--http-port", str(port), "--socket", "/host/run/agent.sock",
                 "--api-server", api.url, "--token-file", "/host/token", "--ca-file", "/host/ca.crt",
             ]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
+            file = storage.path / "agent.log"
+            with file.open("w") as stdout, subprocess.Popen(command, stdout=stdout) as agent:
                 try:
-                    wait_until(lambda: is_ready(port) or agent.poll() is not None, "the agent is ready")
+                    # It answers before it says so in its log.
+                    wait_until(lambda: "agent: ready" in file.read_text() or agent.poll() is not None,
+                               "the agent is ready")
+                    self.assertTrue(is_ready(port), file.read_text())
                 finally:
                     agent.terminate()
-                    log = agent.communicate(timeout=60)[0]
+                    agent.wait(60)
+            log = file.read_text()
             self.assertEqual(0, agent.returncode, log)
         types = [plugin["type"] for plugin in json.loads(conflist.read_text())["plugins"]]
         self.assertEqual(["ptp", "sluice-cni"], types, log)
         self.assertTrue(os.access(host / "opt/cni/bin/sluice-cni", os.X_OK))
-        self.assertIn("agent: ready", log)
 
     def test_the_agent_refuses_what_it_does_not_know(self):
         done = chroot(self.root, "/usr/local/bin/sluice-agent", "no-such-command")
