@@ -2,6 +2,7 @@
 #include "rules/kernel/netlink.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <cerrno>
 #include <cstring>
@@ -22,6 +23,8 @@ namespace {
 constexpr int dump_attempts = 10;
 // A request has one answer. More datagrams than this before it are not the kernel's doing.
 constexpr int most_datagrams = 100000;
+// The kernel answers at once. What strangers' messages left no room for never comes.
+constexpr timeval patience{.tv_sec = 1, .tv_usec = 0};
 
 // What the callbacks of one request found. They are called by C, so nothing may be thrown there.
 struct Answer {
@@ -107,11 +110,14 @@ bool exchange(nl_sock& socket, nl_msg& message, std::uint16_t flags, Answer& ans
   bool whole = true;
   for (int i = 0; !answer.complete; ++i) {
     if (i == most_datagrams) throw Error(EPROTO, "read an answer from netlink");
+    errno = 0;
     const int received = nl_recvmsgs(&socket, callbacks.get());
     if (received == -NLE_DUMP_INTR) whole = false;
-    if (received < 0 && received != -NLE_DUMP_INTR && !answer.complete) {
-      throw failed("read from", received);
-    }
+    if (received >= 0 || received == -NLE_DUMP_INTR || answer.complete) continue;
+    // The two that a flood leads to; libnl calls the second one "Out of memory".
+    if (errno == EAGAIN) throw Error(ETIMEDOUT, "read from netlink");
+    if (errno == ENOBUFS) throw Error(ENOBUFS, "read from netlink");
+    throw failed("read from", received);
   }
   return whole;
 }
@@ -148,10 +154,15 @@ NetlinkSocket::NetlinkSocket(int protocol) {
     if (errno != 0) throw Error(errno, "open a netlink socket");
     throw failed("open", failure);
   }
+  const int fd = nl_socket_get_fd(socket_.get());
+  // Who is connected to the kernel gets nothing from others (netlink_getsockbyportid()).
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  static_cast<void>(connect(fd, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel));
+  static_cast<void>(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
   // Lets the kernel filter dumps, Linux 4.20; before that it sends everything.
   const int on = 1;
-  static_cast<void>(setsockopt(nl_socket_get_fd(socket_.get()), SOL_NETLINK, NETLINK_GET_STRICT_CHK,
-                               &on, sizeof on));
+  static_cast<void>(setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on));
 }
 
 NetlinkSocket::~NetlinkSocket() = default;

@@ -36,7 +36,8 @@ class NetlinkSocket {
   nl_sock& get() const { return *socket_; }
 
   // Sends the message, which may be sent again, and waits for the kernel's acknowledgement. `flags`
-  // are NLM_F_*. Returns 0 or the errno in it. Throws Error if there was none.
+  // are NLM_F_*. Returns 0 or the errno in it. Throws Error if there was none: a process of
+  // the pod may have filled the socket (ENOBUFS; ETIMEDOUT after one second).
   int request(nl_msg& message, std::uint16_t flags);
 
   // Asks for a dump and appends its messages to `found`. Returns 0 or the kernel's errno. Starts

@@ -8,9 +8,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <functional>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,6 +21,7 @@
 #include "rules/kernel/nft/socket.h"
 #include "rules/kernel/nft/tables.h"
 #include "tests/kernel/configs.h"
+#include "tests/kernel/flood.h"
 #include "tests/kernel/nft_netns.h"
 #include "tests/kernel/refusal.h"
 
@@ -31,44 +30,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Sends to the address until there is no room; returns errno.
-int flood(std::uint32_t port) {
-  const Fd stranger(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
-  sockaddr_nl to{};
-  to.nl_family = AF_NETLINK;
-  to.nl_pid = port;
-  std::string junk(2000, '\0');
-  const nlmsghdr header{.nlmsg_len = 2000,
-                        .nlmsg_type = NLMSG_ERROR,
-                        .nlmsg_flags = 0,
-                        .nlmsg_seq = 0,
-                        .nlmsg_pid = 0};
-  std::memcpy(junk.data(), &header, sizeof header);
-  // Small ones fit where big ones do not.
-  for (const std::size_t size : {junk.size(), sizeof header}) {
-    while (sendto(stranger.get(), junk.data(), size, 0, reinterpret_cast<const sockaddr*>(&to),
-                  sizeof to) > 0) {
-    }
-  }
-  return errno;
-}
-
-// Of NETLINK_NETFILTER in the calling thread's namespace, as anybody there can list them.
-std::vector<std::uint32_t> ports() {
-  std::istringstream lines(read_file("/proc/thread-self/net/netlink"));
-  std::vector<std::uint32_t> all;
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string address;
-    int protocol = 0;
-    std::uint32_t port = 0;
-    if (words >> address >> protocol >> port && protocol == NETLINK_NETFILTER && port != 0) {
-      all.push_back(port);
-    }
-  }
-  return all;
-}
-
 // Floods whatever socket there is, all the time.
 class Stranger {
  public:
@@ -76,7 +37,8 @@ class Stranger {
     thread_ = std::thread([&netns, this] {
       netns.inside([this] {
         while (!stop_) {
-          for (const std::uint32_t port : ports()) flood(port);
+          for (const std::uint32_t port : netlink_ports(NETLINK_NETFILTER))
+            flood(NETLINK_NETFILTER, port);
         }
       });
     });
@@ -109,7 +71,7 @@ TEST_CASE("strangers cannot send to our socket") {
   const TestNetns netns;
   netns.inside([&] {
     const auto socket = Socket::open();
-    CHECK(flood(socket->port()) == ECONNREFUSED);
+    CHECK(flood(NETLINK_NETFILTER, socket->port()) == ECONNREFUSED);
     CHECK(socket->generation() == 1);
   });
   const Stranger stranger(netns);
@@ -123,7 +85,7 @@ TEST_CASE("an answer that had no room is no failure") {
           const auto socket = Socket::open();
           Batch batch(socket->generation());
           batch.create_table({.name = "told-by-nobody"});
-          if (flood(socket->port()) != EAGAIN) return "not flooded";
+          if (flood(NETLINK_NETFILTER, socket->port()) != EAGAIN) return "not flooded";
           if (socket->commit(batch).known) return "known";
           // A stranger's answers are none, and the socket goes on working.
           if (!find_tables(*socket, "told-by-nobody").table) return "not found";
@@ -136,7 +98,7 @@ TEST_CASE("an answer that was lost is asked for on another socket") {
   CHECK(unprotected(netns, [] {
           const auto socket = Socket::open();
           const std::uint32_t port = socket->port();
-          if (flood(port) != EAGAIN) return "not flooded";
+          if (flood(NETLINK_NETFILTER, port) != EAGAIN) return "not flooded";
           if (socket->generation() != 1) return "another generation";
           return socket->port() == port ? "the same socket" : "done";
         }) == "done");
