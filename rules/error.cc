@@ -9,7 +9,13 @@
 namespace sluice {
 namespace {
 
-constexpr std::size_t quoted_length_limit = 100;
+struct Limit {
+  std::size_t characters = std::string::npos;
+  std::size_t bytes = std::string::npos;  // as they are shown: "\\x00" has four
+};
+
+// Three of them, one in the other, fit into a message: a value, the item in it, the part of that.
+constexpr Limit quoted_limit{.characters = 100, .bytes = 200};
 
 // The length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none
 // (The Unicode Standard, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF).
@@ -43,21 +49,28 @@ bool is_line_breaking(std::string_view sequence) {
   return sequence == "\xe2\x80\xa8" || sequence == "\xe2\x80\xa9";
 }
 
-// The first `limit` characters of `text`, "..." for the rest; those that would not print are shown
-// as bytes, those in `special` get a backslash.
-std::string escaped(std::string_view text, std::size_t limit, std::string_view special) {
+// A character as it is shown: one that would not print as bytes, one in `special` behind a
+// backslash.
+std::string shown(std::string_view sequence, bool well_formed, std::string_view special) {
+  const auto lead = static_cast<std::uint8_t>(sequence[0]);
   std::string out;
-  for (std::size_t shown = 0; !text.empty(); ++shown) {
-    if (shown == limit) return out + "...";
+  if (!well_formed || lead < 0x20 || lead == 0x7f || is_line_breaking(sequence)) {
+    for (const char c : sequence) out += escaped_byte(c);
+    return out;
+  }
+  if (special.find(sequence) != std::string_view::npos) out += '\\';
+  return out += sequence;
+}
+
+// As much of `text` as the limit allows, "..." for the rest.
+std::string escaped(std::string_view text, Limit limit, std::string_view special) {
+  std::string out;
+  for (std::size_t count = 0; !text.empty(); ++count) {
     const std::size_t length = utf8_length(text);
     const std::string_view sequence = text.substr(0, length == 0 ? 1 : length);
-    const auto lead = static_cast<std::uint8_t>(sequence[0]);
-    if (length == 0 || lead < 0x20 || lead == 0x7f || is_line_breaking(sequence)) {
-      for (const char c : sequence) out += escaped_byte(c);
-    } else {
-      if (special.find(sequence) != std::string_view::npos) out += '\\';
-      out += sequence;
-    }
+    const std::string next = shown(sequence, length != 0, special);
+    if (count == limit.characters || next.size() > limit.bytes - out.size()) return out + "...";
+    out += next;
     text.remove_prefix(sequence.size());
   }
   return out;
@@ -80,11 +93,11 @@ Error unsupported(const std::string& sentence) {
 }
 
 std::string printable(std::string_view text) {
-  return escaped(text, text.size(), "");
+  return escaped(text, {}, "");
 }
 
 std::string quote(std::string_view text) {
-  return '"' + escaped(text, quoted_length_limit, "\"\\") + '"';
+  return '"' + escaped(text, quoted_limit, "\"\\") + '"';
 }
 
 }  // namespace sluice

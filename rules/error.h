@@ -40,9 +40,9 @@ Error unsupported(const std::string& sentence);
 // pod's own processes may have written into its tables, fit for one line of a log.
 std::string printable(std::string_view text);
 
-// `text` in double quotes, fit for a one-line message: at most 100 characters are kept ("..."
-// stands for the rest), control characters and ill-formed UTF-8 are shown as \xNN, a quote and a
-// backslash are escaped.
+// `text` in double quotes, fit for a one-line message: as much is kept as makes 100 characters and
+// 200 bytes ("..." stands for the rest), control characters and ill-formed UTF-8 are shown as \xNN,
+// a quote and a backslash are escaped.
 std::string quote(std::string_view text);
 
 }  // namespace sluice

@@ -87,15 +87,17 @@ TEST_CASE("error: ill-formed UTF-8 is shown byte by byte", "[error]") {
   }
 }
 
-TEST_CASE("error: quoted text is cut after 100 characters, never inside one", "[error]") {
+TEST_CASE("error: quoted text is cut after 100 characters or 200 bytes, never inside one",
+          "[error]") {
   const std::string hundred(100, 'a');
   CHECK(quote(hundred) == "\"" + hundred + "\"");
   CHECK(quote(hundred + "a") == "\"" + hundred + "...\"");
   std::string snowmen;
-  for (int i = 0; i < 100; ++i) snowmen += "\xe2\x98\x83";
-  CHECK(quote(snowmen) == "\"" + snowmen + "\"");
-  CHECK(quote(snowmen + "b") == "\"" + snowmen + "...\"");
-  CHECK(quote(std::string(1U << 20U, '\n')).size() == 100 * 4 + 5);
+  for (int i = 0; i < 66; ++i) snowmen += "\xe2\x98\x83";
+  CHECK(quote(snowmen + "bb") == "\"" + snowmen + "bb\"");
+  CHECK(quote(snowmen + "bbb") == "\"" + snowmen + "bb...\"");
+  CHECK(quote(snowmen + snowmen) == "\"" + snowmen + "...\"");
+  CHECK(quote(std::string(1U << 20U, '\n')).size() == 50 * 4 + 5);
 }
 
 TEST_CASE("error: printable text is quoted text without quotes and without an end", "[error]") {
