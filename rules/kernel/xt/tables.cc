@@ -27,6 +27,15 @@ Ruleset read_family(Family family, const std::vector<Table>& tables) {
   return ruleset;
 }
 
+// Those that get rules come first, so that who is killed in between leaves what was there before
+// or what is to be: nat has what comes in before mangle loses it, and the reverse.
+std::vector<Table> in_order_of_writes(const Ruleset& wanted) {
+  std::vector<Table> tables(all_tables.begin(), all_tables.end());
+  std::stable_partition(tables.begin(), tables.end(),
+                        [&](Table table) { return find_table(wanted, table) != nullptr; });
+  return tables;
+}
+
 }  // namespace
 
 std::vector<Ruleset> Tables::read() {
@@ -87,7 +96,7 @@ Notices Tables::write_family(const Interception& wanted, Family family) {
                                   [&](const Ruleset& r) { return r.family == family; });
   const Ruleset ruleset = asked == wanted.rulesets.end() ? Ruleset{.family = family} : *asked;
   Notices notices;
-  for (const Table table : all_tables) {
+  for (const Table table : in_order_of_writes(ruleset)) {
     const TableRules* rules = find_table(ruleset, table);
     if (rules == nullptr && !contains(existing(family), table)) continue;
     const bool optional = family == Family::ipv6 && !wanted.ipv6_required;
