@@ -103,12 +103,12 @@ Notices Application::take_notices() {
   return std::move(notices_);
 }
 
-// Policy routing is only looked at where there is a reason to: the lists cost an ADD that has
-// nothing to do with it about as much as its rules.
+// All of policy routing is only looked at where there is a reason to: the lists cost an ADD that
+// has nothing to do with it about as much as its rules.
 void Application::look_around(const Interception& wanted, bool both) {
   bool marked = look_for_marks(chosen_);
   if (both) marked = look_for_marks(other_) || marked;
-  if (marked || !wanted.tproxy_routes.empty() || removes_) routes_.emplace();
+  if (marked || removes_ || !wanted.tproxy_routes.empty() || has_tagged_rule()) routes_.emplace();
 }
 
 // Whether rules of ours are in the table whose marks policy routing follows.

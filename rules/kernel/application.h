@@ -18,10 +18,11 @@ namespace sluice::kernel {
 std::vector<Cidr> owned_addresses();
 
 // Applies it and remembers what was there before. Order of writes: the addresses and the routes
-// that the rules rely on, the rules of the chosen interface, then the other one is emptied of what
-// is ours (whoever changes interfaces is never without rules), last the routes and addresses that
-// are no longer wanted. That the other one cannot be emptied is a notice, for the new rules are
-// there; where nothing is wanted all is tried, and then it is an error.
+// that the rules rely on; the rules of the chosen interface (of x_tables' tables those that get
+// rules before those that lose theirs); then the other one is emptied of what is ours (whoever
+// changes interfaces is never without rules); last the routes and addresses that are no longer
+// wanted. That the other one cannot be emptied is a notice, for the new rules are there; where
+// nothing is wanted all is tried, and then it is an error.
 class Application {
  public:
   // Both fresh; they must outlive it.

@@ -77,6 +77,11 @@ std::vector<TproxyRoute> owned_tproxy_routes(const std::vector<FamilyMark>& mark
   return all;
 }
 
+bool has_tagged_rule() {
+  NetlinkSocket socket(NETLINK_ROUTE);
+  return lists_tagged_rule(socket);
+}
+
 RouteChanges::RouteChanges() : socket_(NETLINK_ROUTE) {}
 
 void RouteChanges::change(NetlinkMessage message, Family family, bool add, std::string what) {
@@ -97,12 +102,10 @@ void RouteChanges::add(const TproxyRoute& wanted) {
       std::any_of(routing.rules.begin(), routing.rules.end(),
                   [&](const Found& found) { return found.exact && found.route == wanted; });
   const std::size_t before = done_.size();
-  if (!has_route(routing, wanted.table)) {
-    change(build_route(wanted), wanted.family, true, route_text(wanted));
-  }
-  if (has_rule) return;
+  if (!has_rule) change(build_rule(wanted), wanted.family, true, rule_text(wanted));
+  if (has_route(routing, wanted.table)) return;
   try {
-    change(build_rule(wanted), wanted.family, true, rule_text(wanted));
+    change(build_route(wanted), wanted.family, true, route_text(wanted));
   } catch (...) {
     while (done_.size() > before) {
       send(socket_, *done_.back().message, false);
@@ -117,16 +120,20 @@ void RouteChanges::remove_owned(const std::vector<FamilyMark>& marks,
   for (const Family family : families) {
     Routing routing = list_routing(socket_, family);
     std::vector<std::uint32_t> named_tables;
+    std::vector<Found*> rules;
     for (Found& rule : routing.rules) {
       const bool named = is_named(rule, routing, marks);
       if (is_kept(rule, keep) || (!rule.tagged && !named)) continue;
       if (named) named_tables.push_back(rule.route.table);
-      change(std::move(rule.message), family, false, rule_text(rule.route));
+      rules.push_back(&rule);
     }
     for (Found& route : routing.routes) {
       const bool named = route.exact && contains(named_tables, route.route.table);
       if (is_table_kept(route, keep) || (!route.tagged && !named)) continue;
       change(std::move(route.message), family, false, route_text(route.route));
+    }
+    for (Found* rule : rules) {
+      change(std::move(rule->message), family, false, rule_text(rule->route));
     }
   }
 }

@@ -159,6 +159,7 @@ std::vector<Found> list_routes(NetlinkSocket& socket, Family family) {
   }
   return all;
 }
+
 bool is_route(nl_msg& message) {
   const int type = nlmsg_hdr(&message)->nlmsg_type;
   return type == RTM_NEWROUTE || type == RTM_DELROUTE;
@@ -175,9 +176,25 @@ std::string route_text(const TproxyRoute& route) {
          (route.family == Family::ipv4 ? "0.0.0.0/0" : "::/0") + " dev lo table " +
          std::to_string(route.table);
 }
+
 Routing list_routing(NetlinkSocket& socket, Family family) {
   return {.rules = list_rules(socket, family), .routes = list_routes(socket, family)};
 }
+
+bool lists_tagged_rule(NetlinkSocket& socket) {
+  const NetlinkMessage request = make_message(RTM_GETRULE);
+  const fib_rule_hdr all_families{};
+  append(*request, &all_families, sizeof all_families);
+  std::vector<NetlinkMessage> found;
+  const int errnum = socket.dump(*request, found);
+  if (errnum != 0 && !says_nothing_there(errnum)) throw Error(errnum, "list the rules of routing");
+  return std::any_of(found.begin(), found.end(), [](const NetlinkMessage& message) {
+    Attributes attributes;
+    return parse<fib_rule_hdr>(*message, attributes) != nullptr &&
+           attributes.number(FRA_PROTOCOL) == route_protocol;
+  });
+}
+
 NetlinkMessage build_rule(const TproxyRoute& route) {
   const RuleObject rule(rtnl_rule_alloc());
   nl_msg* message = nullptr;

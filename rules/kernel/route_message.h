@@ -33,6 +33,9 @@ std::string route_text(const TproxyRoute& route);
 // the family. Throws Error.
 Routing list_routing(NetlinkSocket& socket, Family family);
 
+// Whether any ip rule, of whichever family, carries our protocol. Throws Error.
+bool lists_tagged_rule(NetlinkSocket& socket);
+
 // For send(). Throws Error (ENOMEM).
 NetlinkMessage build_rule(const TproxyRoute& route);
 NetlinkMessage build_route(const TproxyRoute& route);
