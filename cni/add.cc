@@ -15,7 +15,8 @@ std::string redirect(const Call& call, const Json& previous, const RedirectConfi
   Backend& backend = pod->backend(call.config.backend);
   outcome.report.backend = backend.name();
   // The backend finds out by itself whether lo takes the address, and says so if it does not.
-  const Wanted wanted = wanted_in(*pod, call, previous, config, true);
+  const PodNetwork network = network_in(*pod, call, previous, true);
+  const Wanted wanted = wanted_in(*pod, call, network, config);
   for (const std::string& notice : backend.apply(wanted.interception)) {
     log(outcome, LogLevel::warn, subject(call) + ": " + notice);
   }

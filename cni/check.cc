@@ -8,6 +8,7 @@
 #include "rules/diff.h"
 #include "rules/error.h"
 #include "rules/ownership.h"
+#include "rules/recognition.h"
 
 namespace sluice::cni {
 namespace {
@@ -25,39 +26,23 @@ std::string describe(const std::vector<Difference>& differences) {
   return text;
 }
 
-bool is_entered(const TableRules& nat, const std::string& chain) {
-  return std::any_of(nat.chains.begin(), nat.chains.end(), [&](const Chain& from) {
-    return std::any_of(from.rules.begin(), from.rules.end(), [&](const Rule& rule) {
-      const Jump* jump = std::get_if<Jump>(&rule.target);
-      return jump != nullptr && jump->chain == chain;
-    });
-  });
+bool is_absent(const Interception& live) {
+  return live.tproxy_routes.empty() &&
+         std::none_of(live.loopback_addresses.begin(), live.loopback_addresses.end(),
+                      [](const Cidr& cidr) { return is_owned_address(cidr.address); }) &&
+         std::all_of(live.rulesets.begin(), live.rulesets.end(),
+                     [](const Ruleset& ruleset) { return owned(ruleset).tables.empty(); });
 }
 
-// Every interception leads the pod's own connections into our chains, and no jump leads into an
-// empty one; a chain into which none leads may be empty.
-bool is_whole(const TableRules& nat) {
-  const std::vector<OwnedRules> entries = owned_rules(nat);
-  const bool has_entry = std::any_of(entries.begin(), entries.end(), [](const OwnedRules& rules) {
-    return rules.chain == "OUTPUT" && !rules.positions.empty();
-  });
-  return has_entry && std::none_of(nat.chains.begin(), nat.chains.end(), [&](const Chain& chain) {
-           return is_owned_chain(chain.name) && chain.rules.empty() && is_entered(nat, chain.name);
-         });
-}
-
-void check_whole(const Interception& live) {
+// Without knowing what is wanted: what some configuration writes into this pod, or nothing.
+void check_whole(const Interception& live, const PodNetwork& network) {
+  const std::string not_whole = "the rules in the pod are not whole: ";
   if (!live.strays.empty()) {
-    throw Error(Code::drift, "the rules in the pod are not whole: rules of ours are in " +
-                                 printable(live.strays.front()) + " too");
+    throw Error(Code::drift,
+                not_whole + "rules of ours are in " + printable(live.strays.front()) + " too");
   }
-  for (const Ruleset& ruleset : live.rulesets) {
-    const Ruleset ours = owned(ruleset);
-    if (find_table(ours, Table::nat) == nullptr) continue;
-    if (is_whole(*find_table(ruleset, Table::nat))) continue;
-    throw Error(Code::drift, std::string("the rules in the pod are not whole: ") +
-                                 to_string(ruleset.family) + " nat");
-  }
+  if (is_absent(live) || recognise(live, network, Ambiguous::accepted)) return;
+  throw Error(Code::drift, not_whole + "no configuration writes what is there");
 }
 
 }  // namespace
@@ -74,13 +59,13 @@ void check(const Call& call, Outcome& outcome) {
   const std::unique_ptr<PodNamespace> opened = open_namespace(call);
   Backend& backend = opened->backend(call.config.backend);
   outcome.report.backend = backend.name();
-  if (!pod.decision) return check_whole(backend.read());
-  const Wanted wanted =
-      wanted_in(*opened, call, previous, pod.decision->config, opened->loopback_has_ipv6());
+  const PodNetwork network = network_in(*opened, call, previous, opened->loopback_has_ipv6());
   const Interception live = backend.read();
+  if (!pod.decision) return check_whole(live, network);
+  const Wanted wanted = wanted_in(*opened, call, network, pod.decision->config);
   const std::vector<Difference> differences = diff(wanted.interception, live);
   if (differences.empty()) return;
-  if (!pod.unknown.empty()) return check_whole(live);
+  if (!pod.unknown.empty()) return check_whole(live, network);
   throw Error(Code::drift, "the rules in the pod are not as wanted: " + describe(differences));
 }
 

@@ -57,8 +57,8 @@ std::unique_ptr<PodNamespace> open_namespace(const Call& call) {
   return pod;
 }
 
-Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
-                 const RedirectConfig& config, bool ipv6_on_loopback) {
+PodNetwork network_in(PodNamespace& pod, const Call& call, const Json& previous,
+                      bool ipv6_on_loopback) {
   const std::string& ifname = call.environment.ifname;
   const std::optional<Link> link = pod.link(ifname);
   if (!link) {
@@ -72,6 +72,11 @@ Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
     auto& known = network.addresses;
     if (std::find(known.begin(), known.end(), address) == known.end()) known.push_back(address);
   }
+  return network;
+}
+
+Wanted wanted_in(PodNamespace& pod, const Call& call, const PodNetwork& network,
+                 const RedirectConfig& config) {
   RedirectConfig effective = config;
   if (ipv6_action(config, network) != FamilyAction::redirect &&
       another_network_redirects_ipv6(pod, call)) {

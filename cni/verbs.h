@@ -46,18 +46,21 @@ std::unique_ptr<PodNamespace> open_namespace(const Call& call);
 // Whether an interface other than `ifname` connects the pod to anything.
 bool is_connected_otherwise(const std::vector<Link>& links, const std::string& ifname);
 
-// What the configuration asks for in `pod`, whose addresses come from the previous result, then
-// from the interface.
+// What the pod has: addresses come from the previous result, then from the interface;
+// `ipv6_on_loopback` as in PodNetwork. Throws Error with Code::netns_failure if the interface is
+// not there.
+PodNetwork network_in(PodNamespace& pod, const Call& call, const Json& previous,
+                      bool ipv6_on_loopback);
+
+// What the configuration asks for in `pod`.
 struct Wanted {
   Interception interception;
   std::vector<IpAddress> uncaptured;  // see uncaptured_ipv6
   bool address_known = false;         // of either family, other than link-local
 };
 
-// `ipv6_on_loopback` as in PodNetwork. Throws Error with Code::netns_failure if the interface is
-// not there.
-Wanted wanted_in(PodNamespace& pod, const Call& call, const Json& previous,
-                 const RedirectConfig& config, bool ipv6_on_loopback);
+Wanted wanted_in(PodNamespace& pod, const Call& call, const PodNetwork& network,
+                 const RedirectConfig& config);
 
 // As the runtime names it.
 Sandbox sandbox_of(const Environment& environment);

@@ -95,26 +95,26 @@ bool captures_one_family(const RedirectConfig& config) {
 }
 
 std::optional<RedirectConfig> read(const recognition::OwnRules& ours, const Interception& live,
-                                   const PodNetwork& pod) {
+                                   const PodNetwork& pod, Ambiguous exception) {
   for (const Layout& layout : layouts()) {
     RedirectConfig config = recognition::read_config(ours, layout, live.tproxy_routes);
-    if (recognition::is_possible(config) && !captures_one_family(config) &&
-        writes(config, pod, live, ours)) {
-      return config;
-    }
+    if (!recognition::is_possible(config)) continue;
+    if (exception == Ambiguous::refused && captures_one_family(config)) continue;
+    if (writes(config, pod, live, ours)) return config;
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<RedirectConfig> recognise(const Interception& live, const PodNetwork& pod) {
+std::optional<RedirectConfig> recognise(const Interception& live, const PodNetwork& pod,
+                                        Ambiguous exception) {
   if (!live.strays.empty()) return std::nullopt;
   const recognition::OwnRules exact{.ipv4 = owned(ruleset_of(live, Family::ipv4)),
                                     .ipv6 = owned(ruleset_of(live, Family::ipv6))};
-  if (std::optional<RedirectConfig> config = read(exact, live, pod)) return config;
+  if (std::optional<RedirectConfig> config = read(exact, live, pod, exception)) return config;
   return read({.ipv4 = canonical(exact.ipv4), .ipv6 = canonical(exact.ipv6), .canonical = true},
-              live, pod);
+              live, pod, exception);
 }
 
 }  // namespace sluice

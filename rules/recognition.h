@@ -27,11 +27,14 @@ namespace sluice {
 // its default or, where that would be a contradiction, something else. `ipv6` is always, block or
 // never, whichever policy led there. The one exception: included CIDRs of which one family's are
 // 0.0.0.0/0 or ::/0 alone and the other's, with rules of its own, are none. That is also what is
-// left of "*" when one rule is taken out, and who did that must not pass.
+// left of "*" when one rule is taken out, and who did that must not pass where anything is to come
+// of it.
 //
 // Of `pod` counts what is not in the rules: ::6/128 must be on lo if lo can have it, and IPv6's
 // TPROXY route is needed only if the pod has a usable IPv6 address. With IPv6 redirected ::6/128
 // may be there without need: Istio does not ask whether anything inbound is captured.
-std::optional<RedirectConfig> recognise(const Interception& live, const PodNetwork& pod = {});
+enum class Ambiguous { refused, accepted };  // the exception
+std::optional<RedirectConfig> recognise(const Interception& live, const PodNetwork& pod = {},
+                                        Ambiguous exception = Ambiguous::refused);
 
 }  // namespace sluice

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "rules/consistency.h"
+#include "rules/error.h"
 #include "rules/ip.h"
 #include "rules/layout.h"
 #include "rules/redirect.h"
@@ -196,5 +198,15 @@ class RandomConfig {
 
   std::mt19937_64 engine_;
 };
+
+// Whether the plugin would: some of what is drawn contradicts itself.
+inline bool is_accepted(const RedirectConfig& config) {
+  try {
+    refuse_contradictions(config);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 }  // namespace sluice

@@ -8,7 +8,7 @@ from tests.protocol import fake_agent
 from tests.protocol.contract import PluginCase
 from tests.protocol.expected import Redirection
 from tests.protocol.fake_agent import Agent, Deaf, Process, answer, nowhere, pod_object
-from tests.protocol.netconf import ABSENT, conf, injected, mesh_conf
+from tests.protocol.netconf import ABSENT, V4, V6, conf, injected, mesh_conf
 from tests.protocol.runtime import CONTAINER_ID, KUBERNETES_ARGS, run
 
 UID = 1000650000
@@ -245,12 +245,28 @@ class Absence(AgentCase):
                 self.assertEqual(run("ADD", document, pod).rc, 0)
                 agent.stop()
                 self.assert_success_silent(run("CHECK", document, pod))
+            self.assert_success_silent(run("DEL", document, pod))
+            self.assert_success_silent(run("CHECK", document, pod))
+
+    def test_check_without_the_agent_wants_all_or_nothing(self):
+        nat = ("-D OUTPUT -j ISTIO_OUTPUT", "-F", "-D ISTIO_OUTPUT 1", "-F ISTIO_REDIRECT")
+        damage = {
+            "REDIRECT": [f"iptables-legacy -t nat {words}" for words in (*nat, "-F PREROUTING")],
+            "TPROXY": [f"iptables-legacy -t nat {words}" for words in nat]
+                      + [f"iptables-legacy -t mangle {words}" for words in ("-F", "-F PREROUTING", "-F ISTIO_DIVERT")]
+                      + ["ip rule del fwmark 1337"],
+        }  # fmt: skip
+        for absent, mode in (("wait", "TPROXY"), ("annotations", "REDIRECT")):
             agent, pod = Agent(self, known()), self.pod()
-            document = mesh_conf(pod, agentSocket=agent.path, agentAbsent=absent)
-            self.assertEqual(run("ADD", document, pod).rc, 0)
-            agent.stop()
-            pod.inside("iptables-legacy", "-t", "nat", "-D", "OUTPUT", "-j", "ISTIO_OUTPUT")
-            self.assert_error(run("CHECK", document, pod), 105, "not whole")
+            asked, alone = (mesh_conf(pod, agentSocket=path, agentAbsent=absent, backend="xtables",
+                                      interceptionMode=mode, addresses=(V4, V6), dualStack=True)
+                            for path in (agent.path, nowhere(self)))  # fmt: skip
+            for words in damage[mode]:
+                with self.subTest(mode=mode, words=words):
+                    self.assertEqual(run("ADD", asked, pod).rc, 0)
+                    self.assert_success_silent(run("CHECK", alone, pod))
+                    pod.inside("sh", "-c", words)
+                    self.assert_error(run("CHECK", alone, pod), 105, "not whole")
 
     def test_a_wrong_key_refuses_pods_of_ours_alone(self):
         wrong = {"agentSocket": "agent.sock", "agentTimeoutMs": 0, "agentAbsent": "x", "agentDaemonSet": "x"}

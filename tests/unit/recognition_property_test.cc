@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "rules/consistency.h"
 #include "rules/diff.h"
 #include "rules/error.h"
 #include "rules/nft/translate.h"
@@ -22,15 +21,6 @@ namespace sluice {
 namespace {
 
 constexpr int runs = 400;
-
-bool is_accepted(const RedirectConfig& config) {
-  try {
-    refuse_contradictions(config);
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
 
 // The exception that recognition.h names.
 bool captures_one_family(const RedirectConfig& config, const PodNetwork& pod) {

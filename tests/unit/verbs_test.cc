@@ -46,7 +46,8 @@ Wanted wanted_of(FakePod& pod, const RedirectConfig& config, const char* previou
   const Host host{};
   const Call call{.host = host, .environment = environment, .request = request, .config = {}};
   FakeNamespace opened(pod);
-  return wanted_in(opened, call, Json::parse(previous), config, ipv6_on_loopback);
+  return wanted_in(opened, call, network_in(opened, call, Json::parse(previous), ipv6_on_loopback),
+                   config);
 }
 
 TEST_CASE("verbs: a pod's addresses are the result's, then the interface's", "[verbs]") {
