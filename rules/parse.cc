@@ -107,6 +107,10 @@ std::vector<std::uint32_t> parse_ids(std::string_view text, std::string_view wha
   };
   std::vector<std::uint32_t> ids = parse_list(text, parse);
   if (ids.empty()) throw Error("no " + std::string(what) + " is given");
+  if (ids.size() > owner_id_limit) {
+    throw Error("the list has more than " + std::to_string(owner_id_limit) + " " +
+                std::string(what) + "s");
+  }
   return ids;
 }
 

@@ -18,6 +18,7 @@ namespace sluice {
 
 inline constexpr std::size_t interface_name_limit = 15;  // IFNAMSIZ - 1, linux/if.h
 inline constexpr std::size_t list_length_limit = 8192;
+inline constexpr std::size_t owner_id_limit = 64;  // each makes rules by itself
 inline constexpr std::size_t value_size_limit = std::size_t{256} * 1024;
 // Of users and groups; the number above it is "no ID" to the kernel.
 inline constexpr std::uint64_t highest_id = 0xfffffffe;
@@ -38,7 +39,8 @@ Selection<Cidr> parse_cidr_selection(std::string_view text);
 // There is no wildcard.
 std::vector<std::string> parse_interfaces(std::string_view text);
 
-// UIDs or GIDs, 0 to highest_id, at least one. `what` names them in messages ("UID").
+// UIDs or GIDs, 0 to highest_id, at least one and at most owner_id_limit different ones. `what`
+// names them in messages ("UID").
 std::vector<std::uint32_t> parse_ids(std::string_view text, std::string_view what);
 
 // GIDs, possibly none. No name is looked up: /etc/group would be the host's. "*" is refused.

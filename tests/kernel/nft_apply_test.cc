@@ -12,6 +12,7 @@
 #include "rules/diff.h"
 #include "rules/error.h"
 #include "rules/kernel/nft/tables.h"
+#include "rules/parse.h"
 #include "rules/redirect.h"
 #include "tests/kernel/configs.h"
 #include "tests/kernel/nft_netns.h"
@@ -150,7 +151,7 @@ TEST_CASE("thousands of CIDRs of each family are one transaction") {
 
 TEST_CASE("as many proxy UIDs as are accepted make a table that is read back") {
   RedirectConfig config;
-  for (std::uint32_t uid = 0; uid < 8192; ++uid) config.proxy_uids.push_back(2 * uid);
+  for (std::uint32_t uid = 0; uid < owner_id_limit; ++uid) config.proxy_uids.push_back(2 * uid);
   const TestNetns netns;
   const Interception wanted = both_families(config);
   nft_write(netns, wanted);

@@ -187,6 +187,9 @@ TEST_CASE("parse: a list of 8192 elements is accepted, one more is not", "[parse
   std::string repeated = "1";
   for (std::size_t i = 1; i < list_length_limit; ++i) repeated += ",1";
   CHECK(parse_ids(repeated, "UID").size() == 1);
+  CHECK(parse_ids(port_list(owner_id_limit), "UID").size() == 64);
+  CHECK(message_of([] { parse_ids(port_list(owner_id_limit + 1), "UID"); }) ==
+        "the list has more than 64 UIDs");
   CHECK_THROWS_AS(parse_ids(repeated + ",1", "UID"), Error);
   CHECK_THROWS_AS(parse_interfaces(repeated + ",1"), Error);
 }
