@@ -238,7 +238,8 @@ TEST_CASE("live: modes that do not write leave the rules alone", "[repair]") {
   running.cache.put(injected("web", "10.99.0.1"));
   running.start();
   INFO(reason);
-  REQUIRE(eventually([&] { return running.actions.events(reason).size() == 1; }));
+  const std::string& event = reason;
+  REQUIRE(eventually([&] { return running.actions.events(event).size() == 1; }));
   CHECK(pod.rules() == nothing);
 }
 
