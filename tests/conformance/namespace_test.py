@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """CNI_NETNS and what is in it: A-110 to A-126."""
 
-import contextlib
 import functools
 import os
 import socket
-import threading
 
 from tests.conformance.cases import case
-from tests.conformance.conformance import ConformanceCase, ours, state, wait_for
+from tests.conformance.conformance import ours, state
+from tests.conformance.meanwhile import MeanwhileCase
 from tests.protocol import runtime
 from tests.protocol.add_del_check_test import FOREIGN_FILTER, FOREIGN_NAT
 from tests.protocol.namespace_test import within
 
 FOREIGN_NFT = "table inet theirs { chain c { type nat hook output priority -100; tcp dport 81 redirect to :82; }; }"
-# The delay must outlast what another process does to the namespace meanwhile.
-DELAY = "delay_enter=700000"
 OWN_PID_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
-class Namespace(ConformanceCase):
+class Namespace(MeanwhileCase):
     def no_namespace(self, *paths, seconds=5):
         """ADD and CHECK refuse them by name, DEL has nothing to do."""
         for path in paths:
@@ -103,21 +100,6 @@ class Namespace(ConformanceCase):
         self.assertEqual(state(pod), before)
         self.ip(pod, "link del net1")
         self.delete(pod, env=one)
-
-    @contextlib.contextmanager
-    def meanwhile(self, call, path, action):
-        """Runs `action` while a traced plugin, which has opened `path`, waits before its first such call."""
-        def act():
-            if wait_for(lambda: self.log.exists() and path in self.log.read_text()):
-                action()
-                acted.append(True)
-
-        acted, actor = [], threading.Thread(target=act)
-        actor.start()
-        yield self.strace("-e", f"trace=openat,{call}", "-e", f"inject={call}:{DELAY}:when=1")
-        actor.join()
-        self.assertEqual(acted, [True], "nothing happened meanwhile")
-        self.log.unlink()
 
     @case("A-119", "a namespace that is deleted meanwhile: all or nothing, and DEL has nothing to do")
     def test_a_119(self):
