@@ -66,7 +66,7 @@ class Bench:
         """Microseconds and KiB of one run."""
         result = subprocess.run([self.measure, stdin, *map(str, command)], check=True,
                                 capture_output=True, env=env or {"PATH": os.environ["PATH"]})
-        time, memory, status = map(int, result.stdout.split())
+        time, memory, status, _ = map(int, result.stdout.split())
         if status != 0:
             sys.exit(f"bench: {command[0]} failed with status {status}")
         return time / 1000, memory

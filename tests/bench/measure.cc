@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // measure STDIN COMMAND...: runs the command once and prints its time from spawn to exit in
-// nanoseconds, its peak memory in KiB and its exit status. A small program of its own, because the
-// kernel counts the spawning process' memory to that of the child until it executes.
+// nanoseconds, its peak memory in KiB, its exit status and its processor time in microseconds. A
+// small program of its own, because the kernel counts the spawning process' memory to that of the
+// child until it executes.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -17,6 +18,10 @@ long long now() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
   return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+}
+
+long long microseconds(const timeval& time) {
+  return time.tv_sec * 1'000'000LL + time.tv_usec;
 }
 
 }  // namespace
@@ -35,6 +40,7 @@ int main(int argc, char** argv) {
   rusage usage{};
   if (wait4(child, &status, 0, &usage) != child) return 2;
   const long long end = now();
-  std::printf("%lld %ld %d\n", end - start, usage.ru_maxrss, WEXITSTATUS(status));
+  std::printf("%lld %ld %d %lld\n", end - start, usage.ru_maxrss, WEXITSTATUS(status),
+              microseconds(usage.ru_utime) + microseconds(usage.ru_stime));
   return 0;
 }
