@@ -79,6 +79,8 @@ class SaveParser {
       }
       chain.policy = words[1] == "ACCEPT" ? Policy::accept : Policy::drop;
     }
+    // Rules that jump to it would have been taken for something else.
+    if (!rules_.empty()) throw Error("chain " + quote(name) + " is declared behind a rule");
     if (!chains_.insert(name).second) throw Error("chain " + quote(name) + " stands twice");
     rulesets_.back().tables.back().chains.push_back(std::move(chain));
   }

@@ -206,6 +206,7 @@ TEST_CASE("text_parse: a line that cannot be read is named by its number", "[tex
       {":CHAIN", "line 5: a chain declaration is not complete"},
       {":CHAIN QUEUE [0:0]", "line 5: policy \"QUEUE\" is unknown"},
       {":OUTPUT ACCEPT [0:0]", "line 5: chain \"OUTPUT\" stands twice"},
+      {"-A OUTPUT -j LATE\n:LATE - [0:0]", "line 6: chain \"LATE\" is declared behind a rule"},
       {"*filter", "line 5: table \"filter\" is unknown or misplaced"},
       {"# ip6tables", "line 5: the family changes inside a table"},
       {"COMMIT\n*nat", "line 6: table \"nat\" stands twice"},
