@@ -98,6 +98,19 @@ class Faults(Traced):
                 self.assert_error(self.add(pod, number, error)[1], {11, 100, 101, 102})
                 self.assert_not_redirected(pod)
 
+    def test_ipv6_that_cannot_be_written_whole_is_left_out_whole(self):
+        keys = {"ipv6": "always", "dnsCapture": "all", "addresses": (V4,), "backend": "xtables"}
+        number = self.replace_calls(**keys)[-1]
+        pod = self.pod()
+        pod.ip("addr del fd78::2/64 dev eth0")
+        document = mesh_conf(pod, **keys)
+        outcome = run("ADD", document, pod, wrap=self.failing(number, "ENOENT"))
+        self.assert_passed(outcome, document)
+        self.assertIn("IPv6 is left out", outcome.stderr)
+        self.assertIn("ISTIO", pod.inside("iptables-legacy-save"))
+        self.assertNotIn("ISTIO", pod.inside("ip6tables-legacy-save"))
+        self.assert_success_silent(run("CHECK", document, pod))
+
     def test_a_kernel_without_the_tables_is_named(self):
         pod = self.pod()
         wrap = self.strace("-e", "trace=getsockopt", "-e", "inject=getsockopt:error=ENOPROTOOPT:when=1+")

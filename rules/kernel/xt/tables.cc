@@ -11,6 +11,7 @@
 #include "rules/kernel/xt/replace.h"
 #include "rules/kernel/xt/table.h"
 #include "rules/ownership.h"
+#include "rules/tproxy_mark.h"
 
 namespace sluice::kernel::xt {
 namespace {
@@ -27,10 +28,12 @@ Ruleset read_family(Family family, const std::vector<Table>& tables) {
   return ruleset;
 }
 
-// Those that get rules come first, so that who is killed in between leaves what was there before
-// or what is to be: nat has what comes in before mangle loses it, and the reverse.
+// Who is killed in between leaves what was there before or what is to be: what comes in is captured
+// by mangle or by nat, and the one that is to do so comes before the other one, which may have done
+// so until now; filter, which blocks, comes before nat is emptied and is emptied after it.
 std::vector<Table> in_order_of_writes(const Ruleset& wanted) {
-  std::vector<Table> tables(all_tables.begin(), all_tables.end());
+  std::vector<Table> tables{Table::raw, Table::mangle, Table::nat, Table::filter};
+  if (!tproxy_mark(wanted)) std::swap(tables[1], tables[2]);
   std::stable_partition(tables.begin(), tables.end(),
                         [&](Table table) { return find_table(wanted, table) != nullptr; });
   return tables;
@@ -94,19 +97,36 @@ const std::vector<Table>& Tables::existing(Family family) {
 Notices Tables::write_family(const Interception& wanted, Family family) {
   const auto asked = std::find_if(wanted.rulesets.begin(), wanted.rulesets.end(),
                                   [&](const Ruleset& r) { return r.family == family; });
-  const Ruleset ruleset = asked == wanted.rulesets.end() ? Ruleset{.family = family} : *asked;
+  const Ruleset nothing{.family = family};
+  const Ruleset& ruleset = asked == wanted.rulesets.end() ? nothing : *asked;
+  if (family == Family::ipv4 || wanted.ipv6_required) return write_ruleset(ruleset);
+  Notices notices;
+  if (const std::string lacking = write_if_offered(ruleset, notices); !lacking.empty()) {
+    notices.push_back("IPv6 is left out: " + lacking);
+    // All of it: half a rule set is none.
+    existing_.at(static_cast<std::size_t>(family)).reset();
+    write_if_offered(nothing, notices);
+  }
+  return notices;
+}
+
+std::string Tables::write_if_offered(const Ruleset& ruleset, Notices& notices) {
+  try {
+    append(notices, write_ruleset(ruleset));
+    return {};
+  } catch (const Error& error) {
+    if (error.code() != std::errc::not_supported) throw;
+    return error.what();
+  }
+}
+
+Notices Tables::write_ruleset(const Ruleset& ruleset) {
   Notices notices;
   for (const Table table : in_order_of_writes(ruleset)) {
     const TableRules* rules = find_table(ruleset, table);
-    if (rules == nullptr && !contains(existing(family), table)) continue;
-    const bool optional = family == Family::ipv6 && !wanted.ipv6_required;
-    try {
-      append(notices,
-             replace_table(family, rules == nullptr ? TableRules{.table = table} : *rules));
-    } catch (const Error& error) {
-      if (!optional || error.code() != std::errc::not_supported) throw;
-      notices.push_back(std::string("IPv6 is left out: ") + error.what());
-    }
+    if (rules == nullptr && !contains(existing(ruleset.family), table)) continue;
+    append(notices,
+           replace_table(ruleset.family, rules == nullptr ? TableRules{.table = table} : *rules));
   }
   return notices;
 }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "rules/backend.h"
@@ -32,6 +33,9 @@ class Tables : public RuleTables {
 
   const std::vector<Table>& existing(Family family);
   Notices write_family(const Interception& wanted, Family family);
+  Notices write_ruleset(const Ruleset& ruleset);
+  // What the kernel lacks for it, nothing if it is written.
+  std::string write_if_offered(const Ruleset& ruleset, Notices& notices);
   Notices replace_table(Family family, const TableRules& wanted);
 
   // By family; looked at once, as asking costs an ADD as much as a commit.
