@@ -108,7 +108,14 @@ Notices Application::take_notices() {
 void Application::look_around(const Interception& wanted, bool both) {
   bool marked = look_for_marks(chosen_);
   if (both) marked = look_for_marks(other_) || marked;
-  if (marked || removes_ || !wanted.tproxy_routes.empty() || has_tagged_rule()) routes_.emplace();
+  if (marked || removes_ || !wanted.tproxy_routes.empty() || rule_is_left()) routes_.emplace();
+}
+
+// Of an ADD that was killed. Not being able to look may not keep rules from being written.
+bool Application::rule_is_left() {
+  bool is_left = false;
+  attempt([&] { is_left = has_tagged_rule(); });
+  return is_left;
 }
 
 // Whether rules of ours are in the table whose marks policy routing follows.

@@ -44,6 +44,7 @@ class Application {
   void report_failure();
   void look_around(const Interception& wanted, bool both);
   bool look_for_marks(RuleTables& tables);
+  bool rule_is_left();
   void add_address(const Cidr& cidr);
   void add_route(const TproxyRoute& route, bool optional);
   void write(RuleTables& tables, const Interception& wanted);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rules/kernel/netlink.h"
 
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
 
@@ -15,6 +16,7 @@
 #include <netlink/socket.h>
 
 #include "rules/error.h"
+#include "rules/interruption.h"
 
 namespace sluice::kernel {
 namespace {
@@ -24,7 +26,7 @@ constexpr int dump_attempts = 10;
 // A request has one answer. More datagrams than this before it are not the kernel's doing.
 constexpr int most_datagrams = 100000;
 // The kernel answers at once. What strangers' messages left no room for never comes.
-constexpr timeval patience{.tv_sec = 1, .tv_usec = 0};
+constexpr std::chrono::seconds patience(1);
 
 // What the callbacks of one request found. They are called by C, so nothing may be thrown there.
 struct Answer {
@@ -97,6 +99,19 @@ Error failed(const char* doing, int result) {
           std::string(doing) + " netlink: " + nl_geterror(result)};
 }
 
+// Waits until there is something to read.
+void await_answer(int fd) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + patience;
+  while (true) {
+    throw_if_interrupted();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+    if (left <= 0) throw Error(ETIMEDOUT, "read from netlink");
+    pollfd readable{.fd = fd, .events = POLLIN, .revents = 0};
+    if (poll(&readable, 1, static_cast<int>(left)) > 0) return;
+  }
+}
+
 // Returns false if a dump was interrupted by a change.
 bool exchange(nl_sock& socket, nl_msg& message, std::uint16_t flags, Answer& answer) {
   nlmsghdr& header = *nlmsg_hdr(&message);
@@ -110,12 +125,13 @@ bool exchange(nl_sock& socket, nl_msg& message, std::uint16_t flags, Answer& ans
   bool whole = true;
   for (int i = 0; !answer.complete; ++i) {
     if (i == most_datagrams) throw Error(EPROTO, "read an answer from netlink");
+    await_answer(nl_socket_get_fd(&socket));
     errno = 0;
     const int received = nl_recvmsgs(&socket, callbacks.get());
     if (received == -NLE_DUMP_INTR) whole = false;
     if (received >= 0 || received == -NLE_DUMP_INTR || answer.complete) continue;
-    // The two that a flood leads to; libnl calls the second one "Out of memory".
-    if (errno == EAGAIN) throw Error(ETIMEDOUT, "read from netlink");
+    if (errno == EAGAIN) continue;
+    // What a flood leads to; libnl calls it "Out of memory".
     if (errno == ENOBUFS) throw Error(ENOBUFS, "read from netlink");
     throw failed("read from", received);
   }
@@ -159,7 +175,7 @@ NetlinkSocket::NetlinkSocket(int protocol) {
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   static_cast<void>(connect(fd, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel));
-  static_cast<void>(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
+  nl_socket_set_nonblocking(socket_.get());
   // Lets the kernel filter dumps, Linux 4.20; before that it sends everything.
   const int on = 1;
   static_cast<void>(setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on));

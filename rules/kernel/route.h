@@ -31,9 +31,9 @@ struct FamilyMark {
 // A family that the kernel lacks has nothing. Throws Error.
 std::vector<TproxyRoute> owned_tproxy_routes(const std::vector<FamilyMark>& marks);
 
-// Whether there is an ip rule with our number. Where there is none, nothing of ours is left that
-// this version has added: an ip rule is added before its route and taken out after it, and alone it
-// does nothing. Cheaper than all lists. Throws Error.
+// Whether there is an ip rule with our number, which is cheaper to see than all lists. Where there
+// is none, nothing of ours is left: an ip rule is added before its route and taken out after it. But
+// for a route that was added to somebody else's ip rule, and kernels before 4.17. Throws Error.
 bool has_tagged_rule();
 
 // Changes policy routing and remembers what it changed.

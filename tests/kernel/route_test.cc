@@ -384,6 +384,21 @@ TEST_CASE("lo that is down is named") {
   CHECK(netns.backend().read().tproxy_routes.size() == 1);
 }
 
+TEST_CASE("an ADD that has nothing to do with mode tproxy does not need routes") {
+  TestNetns netns;
+  CHECK(in_child([&]() -> std::string {
+          refuse(SYS_socket,
+                 {{.index = 0, .value = AF_NETLINK}, {.index = 2, .value = NETLINK_ROUTE}}, EPERM);
+          try {
+            netns.backend().apply(ipv4_only(small_config()));
+            return netns.backend().apply(ipv4_only(large_config())).at(0);
+          } catch (const Error& error) {
+            return error.what();
+          }
+        }) == "rules of ours may be left behind: open a netlink socket: Operation not permitted");
+  CHECK(diff(ipv4_only(large_config()), netns.backend().read()).empty());
+}
+
 // One that was killed after its last rule and before it had taken out all of mode tproxy, and one
 // that was killed in the middle of adding it.
 TEST_CASE("an ADD that has nothing to do with mode tproxy takes out what a killed one left") {
