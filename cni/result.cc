@@ -110,12 +110,15 @@ void add_oldest(const Json& result, std::vector<IpAddress>& addresses) {
   }
 }
 
-std::string clipped(const std::string& message) {
-  if (message.size() <= message_limit) return message;
-  return message.substr(0, message_limit) + "...";
-}
-
 }  // namespace
+
+std::string clipped(std::string message) {
+  if (message.size() <= message_limit) return message;
+  std::size_t end = message_limit;
+  // Not within a character.
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xc0U) == 0x80) --end;
+  return message.replace(end, std::string::npos, "...");
+}
 
 Json previous_result(const Request& request) {
   const Json& result = previous(request);

@@ -23,6 +23,9 @@ Json previous_result(const Request& request);
 // Code::decoding_failure if they are ill-formed.
 std::vector<IpAddress> addresses_of(const Json& result, const std::string& ifname);
 
+// As much of a message as fits into an Event with what is put before it: 900 bytes, then "...".
+std::string clipped(std::string message);
+
 // One line with a newline.
 std::string version_document();
 // {"cniVersion","code","msg","details"}: `msg` is one line under 1 KiB.

@@ -111,7 +111,7 @@ std::string subject(const Call& call) {
 }
 
 void log(Outcome& outcome, LogLevel level, std::string text) {
-  outcome.log.push_back({.level = level, .text = std::move(text)});
+  outcome.log.push_back({.level = level, .text = clipped(std::move(text))});
 }
 
 }  // namespace sluice::cni

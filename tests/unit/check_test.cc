@@ -54,6 +54,20 @@ TEST_CASE("check: what others added is no drift", "[check]") {
   CHECK(plugin("CHECK").exit_status == 0);
 }
 
+TEST_CASE("check: whatever a tenant's rules say, each line is short", "[check]") {
+  AddedPod plugin;
+  for (int i = 0; i < 4; ++i) {
+    std::string comment;
+    while (comment.size() < 900 + static_cast<std::size_t>(i)) comment += "\xe2\x98\x83";
+    plugin.rules(0, "ISTIO_OUTPUT").push_back({.target = Jump{comment}});
+  }
+  const Outcome outcome = plugin("CHECK");
+  CHECK(drift_in(outcome).size() <= 903);
+  for (const LogLine& line : outcome.log) CHECK(line.text.size() <= 903);
+  // Cut between two characters.
+  CHECK(drift_in(outcome).find("\xef\xbf\xbd") == std::string::npos);
+}
+
 TEST_CASE("check: drift is named", "[check]") {
   AddedPod plugin;
   std::string expected;
