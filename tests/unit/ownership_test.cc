@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <chrono>
+#include <ctime>
 #include <string>
 #include <utility>
 #include <vector>
@@ -284,9 +284,9 @@ TEST_CASE("ownership: big chains take linear time", "[ownership]") {
     std::vector<Rule>& all = find_chain(table, chain)->rules;
     all.insert(all.begin(), rules->begin(), rules->end());
   }
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const Ruleset ours = owned(ruleset_with(table));
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+  CHECK(std::clock() - start < 2 * CLOCKS_PER_SEC);  // of the processor's time
   CHECK(find_chain(ours.tables.front(), "OUTPUT")->rules.size() == size);
 }
 
