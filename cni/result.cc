@@ -117,7 +117,8 @@ std::string clipped(std::string message) {
   std::size_t end = message_limit;
   // Not within a character.
   while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xc0U) == 0x80) --end;
-  return message.replace(end, std::string::npos, "...");
+  message.resize(end);
+  return message + "...";
 }
 
 Json previous_result(const Request& request) {

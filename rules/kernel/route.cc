@@ -117,24 +117,27 @@ void RouteChanges::add(const TproxyRoute& wanted) {
 
 void RouteChanges::remove_owned(const std::vector<FamilyMark>& marks,
                                 const std::vector<TproxyRoute>& keep) {
-  for (const Family family : families) {
-    Routing routing = list_routing(socket_, family);
-    std::vector<std::uint32_t> named_tables;
-    std::vector<Found*> rules;
-    for (Found& rule : routing.rules) {
-      const bool named = is_named(rule, routing, marks);
-      if (is_kept(rule, keep) || (!rule.tagged && !named)) continue;
-      if (named) named_tables.push_back(rule.route.table);
-      rules.push_back(&rule);
-    }
-    for (Found& route : routing.routes) {
-      const bool named = route.exact && contains(named_tables, route.route.table);
-      if (is_table_kept(route, keep) || (!route.tagged && !named)) continue;
-      change(std::move(route.message), family, false, route_text(route.route));
-    }
-    for (Found* rule : rules) {
-      change(std::move(rule->message), family, false, rule_text(rule->route));
-    }
+  for (const Family family : families) remove_owned(family, marks, keep);
+}
+
+void RouteChanges::remove_owned(Family family, const std::vector<FamilyMark>& marks,
+                                const std::vector<TproxyRoute>& keep) {
+  Routing routing = list_routing(socket_, family);
+  std::vector<std::uint32_t> named_tables;
+  std::vector<Found*> rules;
+  for (Found& rule : routing.rules) {
+    const bool named = is_named(rule, routing, marks);
+    if (is_kept(rule, keep) || (!rule.tagged && !named)) continue;
+    if (named) named_tables.push_back(rule.route.table);
+    rules.push_back(&rule);
+  }
+  for (Found& route : routing.routes) {
+    const bool named = route.exact && contains(named_tables, route.route.table);
+    if (is_table_kept(route, keep) || (!route.tagged && !named)) continue;
+    change(std::move(route.message), family, false, route_text(route.route));
+  }
+  for (Found* rule : rules) {
+    change(std::move(rule->message), family, false, rule_text(rule->route));
   }
 }
 

@@ -32,8 +32,8 @@ struct FamilyMark {
 std::vector<TproxyRoute> owned_tproxy_routes(const std::vector<FamilyMark>& marks);
 
 // Whether there is an ip rule with our number, which is cheaper to see than all lists. Where there
-// is none, nothing of ours is left: an ip rule is added before its route and taken out after it. But
-// for a route that was added to somebody else's ip rule, and kernels before 4.17. Throws Error.
+// is none, nothing of ours is left: an ip rule is added before its route and taken out after it.
+// But for a route that was added to somebody else's ip rule, and kernels before 4.17. Throws Error.
 bool has_tagged_rule();
 
 // Changes policy routing and remembers what it changed.
@@ -62,6 +62,8 @@ class RouteChanges {
     std::string what;
   };
 
+  void remove_owned(Family family, const std::vector<FamilyMark>& marks,
+                    const std::vector<TproxyRoute>& keep);
   void change(NetlinkMessage message, Family family, bool add, std::string what);
 
   NetlinkSocket socket_;
