@@ -15,7 +15,11 @@
 namespace sluice {
 namespace {
 
+#ifdef SLUICE_SANITIZED
+constexpr std::size_t many = 20'000;  // for the sanitizers' sake; time is the other builds' affair
+#else
 constexpr std::size_t many = 80'000;
+#endif
 // Of the processor's time, not the clock's. Linear work takes a fraction of a second, ten times as
 // much in a build for the sanitizers; what is quadratic takes minutes.
 constexpr double limit_seconds = 8;
