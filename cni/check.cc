@@ -27,11 +27,9 @@ std::string describe(const std::vector<Difference>& differences) {
 }
 
 bool is_absent(const Interception& live) {
-  return live.tproxy_routes.empty() &&
+  return !has_owned(live.rulesets) && live.tproxy_routes.empty() &&
          std::none_of(live.loopback_addresses.begin(), live.loopback_addresses.end(),
-                      [](const Cidr& cidr) { return is_owned_address(cidr.address); }) &&
-         std::all_of(live.rulesets.begin(), live.rulesets.end(),
-                     [](const Ruleset& ruleset) { return owned(ruleset).tables.empty(); });
+                      [](const Cidr& cidr) { return is_owned_address(cidr.address); });
 }
 
 // Without knowing what is wanted: what some configuration writes into this pod, or nothing.

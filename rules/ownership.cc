@@ -128,4 +128,9 @@ Ruleset owned(const Ruleset& live, const Ruleset* written) {
   return ours;
 }
 
+bool has_owned(const std::vector<Ruleset>& live) {
+  return std::any_of(live.begin(), live.end(),
+                     [](const Ruleset& ruleset) { return !owned(ruleset).tables.empty(); });
+}
+
 }  // namespace sluice

@@ -48,4 +48,7 @@ std::vector<OwnedRules> owned_rules(const TableRules& table, const TableRules* w
 // remain. A table without anything of ours is left out. `written` is also what is wanted.
 Ruleset owned(const Ruleset& live, const Ruleset* written = nullptr);
 
+// Whether anything in `live` is ours, without knowing what was written.
+bool has_owned(const std::vector<Ruleset>& live);
+
 }  // namespace sluice

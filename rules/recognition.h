@@ -13,6 +13,9 @@
 
 namespace sluice {
 
+// What to make of the one exception that recognise() names.
+enum class Ambiguous { refused, accepted };
+
 // A configuration whose interception() in `pod` is what is ours in `live`, read off the rules:
 // exactly or, if there is none, in canonical form (canonical.h); nothing if there is none either.
 // Sound by construction: what was read off is turned into rules again and compared as diff.h does.
@@ -28,12 +31,11 @@ namespace sluice {
 // never, whichever policy led there. The one exception: included CIDRs of which one family's are
 // 0.0.0.0/0 or ::/0 alone and the other's, with rules of its own, are none. That is also what is
 // left of "*" when one rule is taken out, and who did that must not pass where anything is to come
-// of it.
+// of it (`exception`).
 //
 // Of `pod` counts what is not in the rules: ::6/128 must be on lo if lo can have it, and IPv6's
 // TPROXY route is needed only if the pod has a usable IPv6 address. With IPv6 redirected ::6/128
 // may be there without need: Istio does not ask whether anything inbound is captured.
-enum class Ambiguous { refused, accepted };  // the exception
 std::optional<RedirectConfig> recognise(const Interception& live, const PodNetwork& pod = {},
                                         Ambiguous exception = Ambiguous::refused);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rules/kernel/pod_backend.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,11 +35,6 @@ BothTables make_both(BackendChoice chosen, const std::string& nft_table) {
   return both;
 }
 
-bool has_ours(const std::vector<Ruleset>& rulesets) {
-  return std::any_of(rulesets.begin(), rulesets.end(),
-                     [](const Ruleset& ruleset) { return !owned(ruleset).tables.empty(); });
-}
-
 const char* kernel_name(const RuleTables& tables) {
   return std::string_view(tables.name()) == "xtables" ? "x_tables" : "nf_tables";
 }
@@ -50,7 +44,7 @@ void read_rules(const BothTables& tables, Interception& all) {
   RuleTables* holder = tables.chosen.get();
   all.rulesets = holder->read();
   if (tables.other->holds_ours()) {
-    if (has_ours(all.rulesets)) {
+    if (has_owned(all.rulesets)) {
       all.strays.emplace_back(kernel_name(*tables.other));
     } else {
       holder = tables.other.get();

@@ -238,7 +238,7 @@ TEST_CASE("live: modes that do not write leave the rules alone", "[repair]") {
   running.cache.put(injected("web", "10.99.0.1"));
   running.start();
   INFO(reason);
-  const std::string& event = reason;
+  const std::string& event = reason;  // clang 14 cannot capture a structured binding
   REQUIRE(eventually([&] { return running.actions.events(event).size() == 1; }));
   CHECK(pod.rules() == nothing);
 }

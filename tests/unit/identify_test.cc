@@ -328,10 +328,10 @@ TEST_CASE("identify: a Pod that cannot be read holds up nobody who is not ours",
   CHECK(outcome.report.reason == "no-status");
 }
 
-// CHECK while the agent is away, of a pod that it knew at ADD.
 const std::string not_whole =
     "the rules in the pod are not whole: no configuration writes what is there";
 
+// CHECK while the agent is away, of a pod that it knew at ADD.
 TEST_CASE("identify: CHECK does not fail because the agent is away", "[identify]") {
   const bool by_annotations = GENERATE(true, false);
   AgentRun plugin;
