@@ -193,9 +193,9 @@ bool remember_info(const void* value) {
 template <class GetEntries, class Entry>
 bool vet_entries(const void* value) {
   const auto* bytes = static_cast<const std::uint8_t*>(value);
-  GetEntries header{};
-  std::memcpy(&header, bytes, sizeof header);
-  return Vetting<Entry>(last_info, {bytes + sizeof header, header.size}).passes();
+  decltype(GetEntries::size) size = 0;
+  std::memcpy(&size, bytes + offsetof(GetEntries, size), sizeof size);
+  return Vetting<Entry>(last_info, {bytes + sizeof(GetEntries), size}).passes();
 }
 
 bool vet(int level, int option, const void* value) {
