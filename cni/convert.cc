@@ -11,22 +11,18 @@
 namespace sluice::cni {
 namespace {
 
-[[noreturn]] void refuse(const std::string& sentence) {
-  throw Error(Code::decoding_failure, "prevResult: " + sentence);
-}
-
 // The array `key`, an empty one if it is absent.
 Json array_of(const Json& object, const char* key) {
   const Json* found = find_value(object, key);
   if (found == nullptr) return Json::array();
-  if (!found->is_array()) refuse(std::string("\"") + key + "\" is not an array");
+  if (!found->is_array()) refuse_result(std::string("\"") + key + "\" is not an array");
   return *found;
 }
 
 std::string string_of(const Json& object, const char* key) {
   const Json* found = find_value(object, key);
   if (found == nullptr) return {};
-  if (!found->is_string()) refuse(std::string("\"") + key + "\" is not a string");
+  if (!found->is_string()) refuse_result(std::string("\"") + key + "\" is not a string");
   return found->get<std::string>();
 }
 
@@ -34,7 +30,7 @@ Family family_of(const std::string& cidr) {
   try {
     return parse_cidr(cidr).address.family;
   } catch (const Error& error) {
-    refuse(error.what());
+    refuse_result(error.what());
   }
 }
 
@@ -44,7 +40,7 @@ Json readable_ips(const Json& result) {
   for (const Json& ip : array_of(result, "ips")) {
     if (ip.is_null()) continue;
     if (!ip.is_object() || string_of(ip, "address").empty())
-      refuse("an entry of \"ips\" has no address");
+      refuse_result("an entry of \"ips\" has no address");
     ips.push_back(ip);
   }
   return ips;
@@ -68,7 +64,7 @@ Json to_ip4_ip6(const Json& result) {
     const std::string gateway = string_of(ip, "gateway");
     if (!gateway.empty()) converted[key]["gateway"] = gateway;
   }
-  if (converted.empty()) refuse("cannot convert: no valid IP addresses");
+  if (converted.empty()) refuse_result("cannot convert: no valid IP addresses");
   for (const Json& route : array_of(result, "routes")) {
     const std::string destination = string_of(route, "dst");
     if (destination.empty()) continue;
@@ -89,7 +85,7 @@ Json from_ip4_ip6(const Json& result, bool typed) {
   for (const auto& [key, version] : {std::pair("ip4", "4"), std::pair("ip6", "6")}) {
     const Json* old = find_value(result, key);
     if (old == nullptr) continue;
-    if (!old->is_object()) refuse(std::string("\"") + key + "\" is not an object");
+    if (!old->is_object()) refuse_result(std::string("\"") + key + "\" is not an object");
     Json ip{{"address", string_of(*old, "ip")}};
     if (typed) ip["version"] = version;
     const std::string gateway = string_of(*old, "gateway");
@@ -134,6 +130,10 @@ Json retype_ips(const Json& result, bool typed) {
 }
 
 }  // namespace
+
+[[noreturn]] void refuse_result(const std::string& sentence) {
+  throw Error(Code::decoding_failure, "prevResult: " + sentence);
+}
 
 ResultFormat format_of(std::string_view version) {
   if (at_least(version, "1.0.0")) return ResultFormat::untyped_ips;

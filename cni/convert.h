@@ -15,6 +15,9 @@ enum class ResultFormat {
   untyped_ips,  // 1.0.0, 1.1.0
 };
 
+// Throws Error with Code::decoding_failure that says so of prevResult.
+[[noreturn]] void refuse_result(const std::string& sentence);
+
 // `version` must be a supported one.
 ResultFormat format_of(std::string_view version);
 

@@ -24,7 +24,7 @@ constexpr std::array<std::pair<std::string_view, Command>, 6> commands{
      {"VERSION", Command::version}}};
 constexpr std::size_t ifname_limit = 15;  // IFNAMSIZ - 1
 
-[[noreturn]] void refuse(const std::string& sentence) {
+[[noreturn]] void refuse_variable(const std::string& sentence) {
   throw Error(Code::invalid_environment, sentence);
 }
 
@@ -38,7 +38,7 @@ Command parse_command(const std::string& text) {
   for (const auto& [name, command] : commands) {
     if (text == name) return command;
   }
-  refuse("unknown CNI_COMMAND: " + quote(text));
+  refuse_variable("unknown CNI_COMMAND: " + quote(text));
 }
 
 // The Unicode White_Space characters beyond ASCII, in UTF-8; the reference implementation refuses
@@ -57,10 +57,10 @@ bool has_unicode_space(std::string_view text) {
 void validate_ifname(const std::string& name) {
   const bool odd = name.find_first_of("/: \t\n\v\f\r") != std::string::npos;
   if (name.size() > ifname_limit) {
-    refuse("CNI_IFNAME " + quote(name) + " is longer than 15 bytes");
+    refuse_variable("CNI_IFNAME " + quote(name) + " is longer than 15 bytes");
   }
   if (name == "." || name == ".." || odd || has_unicode_space(name)) {
-    refuse("CNI_IFNAME " + quote(name) + " is not an interface name");
+    refuse_variable("CNI_IFNAME " + quote(name) + " is not an interface name");
   }
 }
 
@@ -77,7 +77,7 @@ void check_required(std::initializer_list<Requirement> requirements) {
     if (!requirement.required || !requirement.value.empty()) continue;
     missing += (missing.empty() ? "" : ",") + std::string(requirement.name);
   }
-  if (!missing.empty()) refuse("required env variables [" + missing + "] missing");
+  if (!missing.empty()) refuse_variable("required env variables [" + missing + "] missing");
 }
 
 bool is_true(std::string text) {
@@ -129,8 +129,8 @@ std::optional<Environment> read_environment(const GetEnv& get_env) {
   environment.ifname = value_of(get_env, "CNI_IFNAME");
   // As in the reference implementation, an ill-formed ID comes before what is missing behind it.
   if (of_container && !environment.container_id.empty() && !is_valid_id(environment.container_id)) {
-    refuse("CNI_CONTAINERID " + quote(environment.container_id) +
-           " has characters that are not allowed");
+    refuse_variable("CNI_CONTAINERID " + quote(environment.container_id) +
+                    " has characters that are not allowed");
   }
   check_required({{"CNI_CONTAINERID", of_container, environment.container_id},
                   {"CNI_NETNS", needs_netns, environment.netns},

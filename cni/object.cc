@@ -12,6 +12,10 @@ const Json& member(const Json& object, const char* key) {
   return found == object.end() ? none : *found;
 }
 
+std::string string_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
 std::string string_or(const Json& value, const std::string& absent, const std::string& what) {
   if (value.is_null()) return absent;
   if (!value.is_string()) throw Error(what + " is not a string");

@@ -11,6 +11,9 @@ namespace sluice::cni {
 // The member `key`; null if it is absent or `object` is no object.
 const Json& member(const Json& object, const char* key);
 
+// The string; empty if it is something else.
+std::string string_of(const Json& value);
+
 // The string, or `absent` for null. Throws Error that calls it `what` if it is something else.
 std::string string_or(const Json& value, const std::string& absent, const std::string& what);
 

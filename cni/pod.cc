@@ -41,11 +41,6 @@ std::optional<Annotations> read_annotations(const Json& network) {
   return known_annotations(*all, std::string("key \"runtimeConfig\": ") + annotations_capability);
 }
 
-const std::string* find(const Annotations& annotations, const char* key) {
-  const auto found = annotations.find(key);
-  return found == annotations.end() ? nullptr : &found->second;
-}
-
 // What the pod says of its proxy, where Istio has it from.
 struct Proxy {
   std::optional<std::string> interception_mode;
@@ -56,7 +51,7 @@ struct Proxy {
 Proxy read_proxy(const Pod& pod) {
   Proxy proxy;
   const std::string* text =
-      pod.annotations ? find(*pod.annotations, proxy_config_annotation) : nullptr;
+      pod.annotations ? find_annotation(*pod.annotations, proxy_config_annotation) : nullptr;
   if (text != nullptr) {
     const std::string where = std::string("annotation ") + proxy_config_annotation + ": ";
     try {

@@ -13,11 +13,6 @@
 namespace sluice::cni {
 namespace {
 
-const std::string* find(const Annotations& annotations, const char* key) {
-  const auto found = annotations.find(key);
-  return found == annotations.end() ? nullptr : &found->second;
-}
-
 // The names that the injector says it added under `key`.
 std::vector<std::string> injected_names(const Json& status, const char* key) {
   std::vector<std::string> names;
@@ -80,14 +75,14 @@ std::optional<Pass> pass_in_inject(const Annotations& annotations,
     return Pass{Reason::inject_false, std::string(what) + " " + inject_annotation + " is false"};
   };
   if (label) return is_false(*label) ? std::optional(pass("label")) : std::nullopt;
-  const std::string* inject = find(annotations, inject_annotation);
+  const std::string* inject = find_annotation(annotations, inject_annotation);
   if (inject == nullptr || !is_false(*inject)) return std::nullopt;
   return pass("annotation");
 }
 
 // What the annotations hint at, where the containers are not known.
 std::optional<Pass> pass_in_hints(const Annotations& annotations, const std::string& status) {
-  const std::string* templates = find(annotations, templates_annotation);
+  const std::string* templates = find_annotation(annotations, templates_annotation);
   if (templates != nullptr && names_other_template(*templates)) {
     return Pass{Reason::other_template,
                 std::string("annotation ") + templates_annotation + " is " + quote(*templates)};
@@ -101,7 +96,7 @@ std::optional<Pass> find_pass(const Annotations& annotations,
   std::optional<Pass> pass = facts ? find_pass(*facts) : std::nullopt;
   if (!pass) pass = pass_in_inject(annotations, facts ? facts->inject_label : std::nullopt);
   if (pass) return pass;
-  const std::string* status = find(annotations, status_annotation);
+  const std::string* status = find_annotation(annotations, status_annotation);
   if (status == nullptr) {
     return Pass{Reason::no_status, std::string("annotation ") + status_annotation + " is absent"};
   }

@@ -28,7 +28,7 @@ constexpr const char* untagged_quoted = "!";
   throw Error("line " + std::to_string(mark.line + 1) + ": " + sentence);
 }
 
-class Reader final : public YAML::EventHandler {
+class ProxyConfigReader final : public YAML::EventHandler {
  public:
   ProxyConfig config() && { return std::move(config_); }
 
@@ -187,7 +187,7 @@ ProxyConfig parse_proxy_config(std::string_view text) {
   }
   refuse_odd_bytes(text);
   std::istringstream stream{std::string(text)};
-  Reader reader;
+  ProxyConfigReader reader;
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(reader)) {

@@ -13,16 +13,12 @@ namespace {
 // Room for the key names and quotes of the document below 1 KiB.
 constexpr std::size_t message_limit = 900;
 
-[[noreturn]] void refuse(const std::string& sentence) {
-  throw Error(Code::decoding_failure, "prevResult: " + sentence);
-}
-
 const Json& previous(const Request& request) {
   const Json* result = find_value(request.config, "prevResult");
   if (result == nullptr) {
     throw Error(Code::invalid_config, "must be called as a chained plugin: prevResult is missing");
   }
-  if (!result->is_object()) refuse("it is not an object");
+  if (!result->is_object()) refuse_result("it is not an object");
   return *result;
 }
 
@@ -30,10 +26,10 @@ const Json& previous(const Request& request) {
 std::string version_of(const Json& result, const std::string& assumed) {
   const Json* version = find_value(result, "cniVersion");
   if (version == nullptr) return assumed;
-  if (!version->is_string()) refuse("\"cniVersion\" is not a string");
+  if (!version->is_string()) refuse_result("\"cniVersion\" is not a string");
   const auto& text = version->get_ref<const std::string&>();
   if (text.empty()) return assumed;
-  if (!version_index(text)) refuse("version " + quote(text) + " is unknown");
+  if (!version_index(text)) refuse_result("version " + quote(text) + " is unknown");
   return text;
 }
 
@@ -70,7 +66,7 @@ std::optional<std::int64_t> integer_of(const Json& object, const char* key) {
   }
   const bool too_large = found->is_number_unsigned() && found->get<std::uint64_t>() > INT64_MAX;
   if (!found->is_number_integer() || too_large) {
-    refuse(std::string("\"") + key + "\" is not an integer");
+    refuse_result(std::string("\"") + key + "\" is not an integer");
   }
   return found->get<std::int64_t>();
 }
@@ -92,14 +88,14 @@ bool belongs_to(const Json& interfaces, std::optional<std::int64_t> index,
 IpAddress address_of(const Json& ip, const char* key) {
   const Json* address = find_value(ip, key);
   if (address == nullptr || !address->is_string()) {
-    refuse(std::string("an address has no string \"") + key + "\"");
+    refuse_result(std::string("an address has no string \"") + key + "\"");
   }
   const auto& text = address->get_ref<const std::string&>();
   try {
     parse_cidr(text);
     return parse_address(text.substr(0, text.find('/')));
   } catch (const Error& error) {
-    refuse(error.what());
+    refuse_result(error.what());
   }
 }
 
@@ -139,11 +135,12 @@ std::vector<IpAddress> addresses_of(const Json& result, const std::string& ifnam
   const Json* ips = find_value(result, "ips");
   const Json* interfaces = find_value(result, "interfaces");
   if (ips == nullptr) return addresses;
-  if (!ips->is_array()) refuse("\"ips\" is not an array");
-  if (interfaces != nullptr && !interfaces->is_array()) refuse("\"interfaces\" is not an array");
+  if (!ips->is_array()) refuse_result("\"ips\" is not an array");
+  if (interfaces != nullptr && !interfaces->is_array())
+    refuse_result("\"interfaces\" is not an array");
   for (const Json& ip : *ips) {
     if (ip.is_null()) continue;
-    if (!ip.is_object()) refuse("an entry of \"ips\" is not an object");
+    if (!ip.is_object()) refuse_result("an entry of \"ips\" is not an object");
     const std::optional<std::int64_t> index = integer_of(ip, "interface");
     if (!belongs_to(interfaces == nullptr ? none : *interfaces, index, ifname)) continue;
     addresses.push_back(address_of(ip, "address"));

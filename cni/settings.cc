@@ -133,6 +133,11 @@ const std::vector<Setting>& settings() {
   return all;
 }
 
+const std::string* find_annotation(const Annotations& annotations, const char* key) {
+  const auto found = annotations.find(key);
+  return found == annotations.end() ? nullptr : &found->second;
+}
+
 void apply_annotations(RedirectConfig& config, const Annotations& annotations) {
   for (const Setting& setting : settings()) {
     const auto found = find_annotation(setting, annotations);

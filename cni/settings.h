@@ -39,6 +39,9 @@ const std::vector<Setting>& settings();
 // A pod's annotations, by key. Only those that Sluice knows need be there.
 using Annotations = std::map<std::string, std::string>;
 
+// nullptr: it is not there.
+const std::string* find_annotation(const Annotations& annotations, const char* key);
+
 // Sets what the annotations say. Throws Error with Code::invalid_config that names the annotation
 // and its value; `config` may then be half set.
 void apply_annotations(RedirectConfig& config, const Annotations& annotations);

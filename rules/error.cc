@@ -9,13 +9,13 @@
 namespace sluice {
 namespace {
 
-struct Limit {
+struct TextLimit {
   std::size_t characters = std::string::npos;
   std::size_t bytes = std::string::npos;  // as they are shown: "\\x00" has four
 };
 
 // Three of them, one in the other, fit into a message: a value, the item in it, the part of that.
-constexpr Limit quoted_limit{.characters = 100, .bytes = 200};
+constexpr TextLimit quoted_limit{.characters = 100, .bytes = 200};
 
 // The length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none
 // (The Unicode Standard, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF).
@@ -63,7 +63,7 @@ std::string shown(std::string_view sequence, bool well_formed, std::string_view 
 }
 
 // As much of `text` as the limit allows, "..." for the rest.
-std::string escaped(std::string_view text, Limit limit, std::string_view special) {
+std::string escaped(std::string_view text, TextLimit limit, std::string_view special) {
   std::string out;
   for (std::size_t count = 0; !text.empty(); ++count) {
     const std::size_t length = utf8_length(text);

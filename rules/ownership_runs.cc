@@ -124,14 +124,14 @@ Interfaces wanted_interfaces(const TableRules* wanted) {
 }
 
 // Where our run in a chain ends and how long it is.
-struct Run {
+struct InterfaceRun {
   std::size_t end = 0;
   std::size_t length = 0;
 };
 
 // The run that agrees with `pattern`. Without an anchor no rule of ours marks the place: the
 // layouts append, so the last one that agrees is ours.
-Run matching_run(const AnchoredChain& in, const Interfaces& pattern) {
+InterfaceRun matching_run(const AnchoredChain& in, const Interfaces& pattern) {
   if (const std::optional<Anchor> anchor = find_anchor(in, &pattern)) {
     return {.end = anchor->position, .length = anchor->agreeing};
   }
@@ -196,7 +196,7 @@ InterfaceRuns interface_runs(const TableRules& table, const AnchoredChain& prero
   InterfaceRuns ours;
   add_virtual_returns(prerouting.chain, ours.prerouting);
   const Interfaces asked = wanted_interfaces(wanted);
-  const Run run_asked = matching_run(prerouting, asked);
+  const InterfaceRun run_asked = matching_run(prerouting, asked);
   if (!asked.empty() && run_asked.length == asked.size()) {
     add_range(ours.prerouting, run_asked.end, run_asked.length);
   } else if (leaves_virtual_unmarked(table) && !(asked.empty() && is_as_wanted(table, wanted))) {
@@ -205,7 +205,7 @@ InterfaceRuns interface_runs(const TableRules& table, const AnchoredChain& prero
   }
   const std::optional<Anchor> anchor = find_anchor(output, nullptr);
   if (!anchor) return ours;
-  Run run = matching_run(prerouting, anchor->run);
+  InterfaceRun run = matching_run(prerouting, anchor->run);
   if (const std::optional<Interfaces> known = written_interfaces(written)) {
     const std::size_t agreeing = std::min(common_prefix(anchor->run, *known), run.length);
     if (agreeing == known->size()) run.length = agreeing;

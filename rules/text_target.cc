@@ -11,7 +11,7 @@
 namespace sluice {
 namespace {
 
-std::uint16_t parse_number(std::string_view text, std::string_view what) {
+std::uint16_t parse_u16(std::string_view text, std::string_view what) {
   return static_cast<std::uint16_t>(parse_decimal(text, 65535, what));
 }
 
@@ -19,7 +19,7 @@ std::optional<Target> parse_redirect(Options options) {
   if (options.left() != 2 || options.take() != "--to-ports") return std::nullopt;
   const std::string& ports = options.take();
   if (ports.find('-') != std::string::npos) return std::nullopt;
-  return Redirect{parse_number(ports, "port")};
+  return Redirect{parse_u16(ports, "port")};
 }
 
 std::optional<Target> parse_reject(Options options) {
@@ -65,7 +65,7 @@ std::optional<Target> parse_tproxy(Options options) {
     if (options.left() == 0) return std::nullopt;
     const std::string& value = options.take();
     if (name == "--on-port") {
-      target.port = parse_number(value, "port");
+      target.port = parse_u16(value, "port");
       has_port = true;
     } else if (name == "--on-ip") {
       target.address = parse_address(value);
@@ -88,7 +88,7 @@ std::optional<Target> parse_ct(Options options) {
   if (options.left() != 2 || options.take() != "--zone") return std::nullopt;
   const std::string& zone = options.take();
   if (zone == "mark") return std::nullopt;
-  return CtZone{parse_number(zone, "zone")};
+  return CtZone{parse_u16(zone, "zone")};
 }
 
 std::optional<Target> parse_nflog(Options options) {
@@ -98,7 +98,7 @@ std::optional<Target> parse_nflog(Options options) {
     if (options.left() == 0) return std::nullopt;
     const std::string& value = options.take();
     if (name == "--nflog-group") {
-      target.group = parse_number(value, "group");
+      target.group = parse_u16(value, "group");
     } else if (name == "--nflog-prefix") {
       std::optional<std::string> prefix = unquoted(value);
       if (!prefix || !is_nflog_prefix(*prefix)) return std::nullopt;
@@ -110,7 +110,7 @@ std::optional<Target> parse_nflog(Options options) {
   return target;
 }
 
-std::optional<Target> parse_known(const std::string& name, Options options) {
+std::optional<Target> parse_known_target(const std::string& name, Options options) {
   if (name == "REDIRECT") return parse_redirect(options);
   if (name == "REJECT") return parse_reject(options);
   if (name == "MARK") return parse_set_mark(options);
@@ -131,7 +131,7 @@ Target parse_target(const std::string& name, const Words& options,
     if (name == "RETURN") return Return{};
     if (chains.contains(name)) return Jump{name};
   }
-  if (std::optional<Target> target = parse_known(name, Options(options))) return *target;
+  if (std::optional<Target> target = parse_known_target(name, Options(options))) return *target;
   const std::string text = join(options);
   return Opaque{"-j " + name + (text.empty() ? "" : " ") + text};
 }

@@ -20,7 +20,6 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::size_t message_limit = 300;
-constexpr long unauthorized = 401;
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody writes to it
@@ -58,7 +57,7 @@ ApiServer::~ApiServer() = default;
 ApiResponse ApiServer::send(const Request& request, milliseconds deadline) {
   const auto end = Clock::now() + deadline;
   ApiResponse response = connection_->send(request, deadline);
-  if (response.status != unauthorized || !connection_->renew_token()) return response;
+  if (response.status != http::unauthorized || !connection_->renew_token()) return response;
   const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
   return connection_->send(request, std::max(left, milliseconds(1)));
 }
@@ -67,7 +66,7 @@ ApiResponse ApiServer::stream(const std::string& path, const Patience& patience,
                               const std::function<bool(std::string_view)>& on_data,
                               const std::function<bool()>& stop) {
   ApiResponse response = connection_->stream(path, patience, on_data, stop);
-  if (response.status != unauthorized || !connection_->renew_token()) return response;
+  if (response.status != http::unauthorized || !connection_->renew_token()) return response;
   return connection_->stream(path, patience, on_data, stop);
 }
 

@@ -25,6 +25,17 @@ struct ApiConfig {
   static std::string url_of_environment();
 };
 
+// HTTP's status codes that decide something (RFC 9110, section 15).
+namespace http {
+inline constexpr long ok = 200;
+inline constexpr long unauthorized = 401;
+inline constexpr long forbidden = 403;
+inline constexpr long not_found = 404;
+inline constexpr long conflict = 409;
+inline constexpr long gone = 410;           // a list or watch from a version that is too old
+inline constexpr long unprocessable = 422;  // a JSON patch whose "test" fails
+}  // namespace http
+
 struct ApiResponse {
   long status = 0;  // HTTP
   std::string body = {};

@@ -18,7 +18,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds connect_limit{10'000};
 constexpr std::string_view scheme = "https://";
-constexpr long ok = 200;
 
 template <class Value>
 void set(CURL* easy, CURLoption option, Value value) {
@@ -132,7 +131,7 @@ struct ApiServer::Connection::Transfer {
 
   bool take(std::string_view data) {
     heard = Clock::now();
-    if (on_data != nullptr && status() == ok) return pass(data);
+    if (on_data != nullptr && status() == http::ok) return pass(data);
     return guarded([&] {
       if (body.size() + data.size() > api_body_limit) end = End::oversize;
       if (end == End::none) body += data;
@@ -142,9 +141,9 @@ struct ApiServer::Connection::Transfer {
 
   bool take_header(std::string_view line) {
     heard = Clock::now();
-    if (line != "\r\n" || status() < ok) return true;
+    if (line != "\r\n" || status() < http::ok) return true;
     answered = true;
-    return on_data == nullptr || status() != ok || pass({});
+    return on_data == nullptr || status() != http::ok || pass({});
   }
 
   bool go_on() {

@@ -21,12 +21,9 @@ constexpr const char* component = "sluice-agent";
 constexpr const char* merge_patch = "application/merge-patch+json";
 constexpr const char* json_patch = "application/json-patch+json";
 constexpr int attempts = 5;
-constexpr long not_found = 404;
-constexpr long conflict = 409;
-constexpr long unprocessable = 422;  // a JSON patch whose "test" fails
 // Names of objects have at most 253 characters; 17 are ours.
 constexpr std::size_t name_limit = 236;
-constexpr std::size_t message_limit = 1024;
+constexpr std::size_t event_message_limit = 1024;
 
 bool is_success(const ApiResponse& response) {
   return response.status >= 200 && response.status < 300;
@@ -97,7 +94,7 @@ void ServerActions::event(const PodRecord& pod, const std::string& type, const s
   Json event = new_event(pod, name);
   event["type"] = type;
   event["reason"] = reason;
-  event["message"] = message.substr(0, message_limit);
+  event["message"] = message.substr(0, event_message_limit);
   event["firstTimestamp"] = now;
   event["lastTimestamp"] = now;
   event["count"] = 1;
@@ -117,7 +114,7 @@ bool ServerActions::repeat(EventTable::Entry& entry) {
                     .body = cni::to_line(patch),
                     .content_type = merge_patch},
                    deadline);
-  if (response.status == not_found) return false;
+  if (response.status == http::not_found) return false;
   if (!is_success(response)) refuse("count an event in " + quote(entry.name_space), response);
   EventTable::count(entry);
   return true;
@@ -128,7 +125,7 @@ void ServerActions::remove(const PodRecord& pod) {
       {"kind", "DeleteOptions"}, {"apiVersion", "v1"}, {"preconditions", {{"uid", pod.uid}}}};
   const ApiResponse response = server_.send(
       {.method = "DELETE", .path = pod_path(pod), .body = cni::to_line(options)}, deadline);
-  const bool gone = response.status == not_found || response.status == conflict;
+  const bool gone = response.status == http::not_found || response.status == http::conflict;
   if (!gone && !is_success(response)) refuse("delete " + name_of(pod), response);
 }
 
@@ -140,7 +137,7 @@ void ServerActions::label(const PodRecord& pod, const std::string& key, const st
                                              .body = cni::to_line(patch),
                                              .content_type = merge_patch},
                                             deadline);
-  const bool gone = response.status == not_found || response.status == conflict;
+  const bool gone = response.status == http::not_found || response.status == http::conflict;
   if (!gone && !is_success(response)) refuse("label " + name_of(pod), response);
 }
 
@@ -150,7 +147,7 @@ bool ServerActions::remove_taints(const std::vector<std::string>& keys) {
   for (int attempt = 0; attempt < attempts; ++attempt) {
     if (!try_remove_taints(path, keys, response)) return false;
     if (is_success(response)) return true;
-    if (response.status != conflict && response.status != unprocessable) break;
+    if (response.status != http::conflict && response.status != http::unprocessable) break;
   }
   refuse("take taints off node " + quote(node_), response);
 }
@@ -202,7 +199,7 @@ bool is_daemonset_deleted(ApiServer& server, const std::string& name_space,
                              "/daemonsets/" + ApiServer::escape(name)},
                     deadline);
     const Json answer = cni::parse_json(response.body, "the answer");
-    if (response.status == not_found) return says_not_found(answer, name);
+    if (response.status == http::not_found) return says_not_found(answer, name);
     const Json& metadata = member(answer, "metadata");
     return is_success(response) && member(answer, "kind") == "DaemonSet" &&
            member(metadata, "name") == name && member(metadata, "deletionTimestamp").is_string();

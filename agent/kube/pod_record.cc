@@ -17,6 +17,7 @@ namespace {
 
 using cni::Json;
 using cni::member;
+using cni::string_of;
 
 // Kubernetes' own annotations of a static pod's mirror, k8s.io/kubernetes/pkg/kubelet/types.
 constexpr const char* mirror_annotation = "kubernetes.io/config.mirror";
@@ -157,10 +158,6 @@ void complete_pod(Json& pod) {
   if (member(pod, "kind").is_null()) pod["kind"] = "Pod";
   if (member(pod, "apiVersion").is_null()) pod["apiVersion"] = "v1";
   reduce_containers(pod);
-}
-
-std::string string_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : std::string();
 }
 
 std::string required(const Json& metadata, const char* key) {

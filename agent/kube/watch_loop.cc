@@ -14,11 +14,8 @@ namespace {
 
 using cni::Json;
 using cni::member;
+using cni::string_of;
 
-constexpr long ok = 200;
-constexpr long unauthorized = 401;
-constexpr long forbidden = 403;
-constexpr long gone = 410;
 // A stream that lasted this long is none that fails at once.
 constexpr std::chrono::seconds steady_after{10};
 // So often the same place of the stream may be unreadable before the pods are listed instead.
@@ -35,13 +32,9 @@ std::string version_of(const Json& object) {
   return text;
 }
 
-std::string string_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : std::string();
-}
-
 bool is_gone(const Json& status) {
   const std::string reason = string_of(member(status, "reason"));
-  return member(status, "code") == gone || reason == "Expired" || reason == "Gone";
+  return member(status, "code") == http::gone || reason == "Expired" || reason == "Gone";
 }
 
 }  // namespace
@@ -106,7 +99,7 @@ WatchLoop::Outcome WatchLoop::list() {
   try {
     const ApiResponse response =
         parts_.server.stream(path(from_quorum_ ? "" : "&resourceVersion=0"), patience, take, stop_);
-    if (response.status != ok) return refused(response, "list");
+    if (response.status != http::ok) return refused(response, "list");
     if (unreadable_.empty()) understand(finish);
   } catch (const Error& error) {
     return {.reason = "broken", .problem = std::string("cannot list pods: ") + error.what()};
@@ -149,11 +142,11 @@ WatchLoop::Outcome WatchLoop::watch() {
 }
 
 WatchLoop::Outcome WatchLoop::end_of_watch(const ApiResponse& response) {
-  if (response.status == gone || is_gone(error_)) {
+  if (response.status == http::gone || is_gone(error_)) {
     list_again();
     return {.reason = "gone"};
   }
-  if (response.status != ok) return refused(response, "watch");
+  if (response.status != http::ok) return refused(response, "watch");
   if (!unreadable_.empty()) {
     return {
         .reason = "unreadable", .problem = "cannot watch pods: " + unreadable_, .suspect = true};
@@ -222,7 +215,7 @@ void WatchLoop::not_readable(const Error& error) {
 
 WatchLoop::Outcome WatchLoop::refused(const ApiResponse& response, const char* verb) {
   const long status = response.status;
-  const bool not_allowed = status == unauthorized || status == forbidden;
+  const bool not_allowed = status == http::unauthorized || status == http::forbidden;
   // What else the client is blamed for may be the version that it asked for.
   const bool blamed =
       status >= 400 && status < 500 && !not_allowed && status != 408 && status != 429;

@@ -16,9 +16,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr long ok = 200;
-constexpr long not_found = 404;
-
 bool is_subdomain(std::string_view text) {
   constexpr std::size_t length_limit = 253;
   constexpr std::string_view alphanumeric = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -52,14 +49,15 @@ std::optional<ApiResponse> ask(ApiServer& server, const std::string& path,
         return given_up;
       });
   if (given_up) return std::nullopt;
-  if (response.status == ok) response.body = std::move(body);
+  if (response.status == http::ok) response.body = std::move(body);
   return response;
 }
 
 PodFound read_answer(const ApiResponse& response, const PodQuestion& question,
                      const std::string& node) {
-  if (response.status == not_found) return {.unknown = "the API server has no such pod"};
-  if (response.status != ok) return {.unknown = "the API server says: " + api_message(response)};
+  if (response.status == http::not_found) return {.unknown = "the API server has no such pod"};
+  if (response.status != http::ok)
+    return {.unknown = "the API server says: " + api_message(response)};
   const cni::Json pod = parse_pod(response.body);
   PodRecord record = read_pod_record(pod);
   if (record.name_space != question.name_space || record.name != question.name) {

@@ -25,7 +25,7 @@ namespace {
 
 constexpr int exit_different = 2;
 
-struct Options {
+struct NetnsOptions {
   std::string netns;
   bool own_netns = false;
   bool dry_run = false;
@@ -35,7 +35,7 @@ struct Options {
   OutputOptions output;
 };
 
-std::unique_ptr<PodNamespace> open_netns(const Options& options) {
+std::unique_ptr<PodNamespace> open_netns(const NetnsOptions& options) {
   OpenedNamespace opened = kernel::open_pod_namespace(options.netns);
   if (const NotNetns* reason = std::get_if<NotNetns>(&opened)) {
     throw Error("--netns " + quote(options.netns) + " " + reason->reason);
@@ -43,7 +43,7 @@ std::unique_ptr<PodNamespace> open_netns(const Options& options) {
   return std::get<std::unique_ptr<PodNamespace>>(std::move(opened));
 }
 
-Backend& backend_of(PodNamespace& pod, const Options& options) {
+Backend& backend_of(PodNamespace& pod, const NetnsOptions& options) {
   BackendSettings settings;
   try {
     settings.choice = parse_backend_choice(options.backend);
@@ -59,7 +59,7 @@ Backend& backend_of(PodNamespace& pod, const Options& options) {
 }
 
 // The host's own rules are not ours to write: a mistyped path must not redirect a node.
-void refuse_own(PodNamespace& pod, const Options& options) {
+void refuse_own(PodNamespace& pod, const NetnsOptions& options) {
   if (!options.own_netns && pod.is_own()) {
     throw Error("--netns " + quote(options.netns) +
                 " is the namespace that sluice itself runs in: add --own-netns to write there");
@@ -91,7 +91,7 @@ std::string planned(const std::vector<Difference>& differences) {
   return text;
 }
 
-void run_apply(const Options& options) {
+void run_apply(const NetnsOptions& options) {
   const Input input = read_input(options.input);
   if (!input.decision.redirect) {
     write_log("sluice: " + input.subject + " is not redirected: " + input.decision.reason);
@@ -105,7 +105,7 @@ void run_apply(const Options& options) {
   print_notices(backend.apply(wanted));
 }
 
-void run_remove(const Options& options) {
+void run_remove(const NetnsOptions& options) {
   const std::unique_ptr<PodNamespace> pod = open_netns(options);
   refuse_own(*pod, options);
   Backend& backend = backend_of(*pod, options);
@@ -113,7 +113,7 @@ void run_remove(const Options& options) {
   print_notices(backend.remove());
 }
 
-void run_read(const Options& options) {
+void run_read(const NetnsOptions& options) {
   const std::unique_ptr<PodNamespace> pod = open_netns(options);
   Backend& backend = backend_of(*pod, options);
   const Interception live = backend.read();
@@ -123,7 +123,7 @@ void run_read(const Options& options) {
   print(live.rulesets, output);
 }
 
-int run_check(const Options& options) {
+int run_check(const NetnsOptions& options) {
   const Input input = read_input(options.input);
   const std::unique_ptr<PodNamespace> pod = open_netns(options);
   Backend& backend = backend_of(*pod, options);
@@ -134,7 +134,8 @@ int run_check(const Options& options) {
   return differences.empty() ? 0 : exit_different;
 }
 
-CLI::App* add_command(CLI::App& app, const char* name, const char* description, Options& options) {
+CLI::App* add_command(CLI::App& app, const char* name, const char* description,
+                      NetnsOptions& options) {
   CLI::App* command = app.add_subcommand(name, description);
   command->add_option("--netns", options.netns, "path of the network namespace")->required();
   command->add_option("--backend", options.backend,
@@ -143,7 +144,7 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* description, 
   return command;
 }
 
-void add_write_options(CLI::App& command, Options& options) {
+void add_write_options(CLI::App& command, NetnsOptions& options) {
   command.add_flag("--dry-run", options.dry_run, "print what would change, change nothing");
   command.add_flag("--own-netns", options.own_netns,
                    "allow writing to the namespace that sluice itself runs in");
@@ -152,24 +153,24 @@ void add_write_options(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_netns_commands(CLI::App& app, int& exit_status) {
-  const auto options = std::make_shared<std::vector<Options>>(4);
-  Options& apply = (*options)[0];
+  const auto options = std::make_shared<std::vector<NetnsOptions>>(4);
+  NetnsOptions& apply = (*options)[0];
   CLI::App* command = add_command(app, "apply", "write a pod's rules into a namespace", apply);
   add_write_options(*command, apply);
   add_input_options(*command, apply.input);
   command->callback([options] { run_apply((*options)[0]); });
 
-  Options& remove = (*options)[1];
+  NetnsOptions& remove = (*options)[1];
   command = add_command(app, "remove", "take all of Sluice's rules out of a namespace", remove);
   add_write_options(*command, remove);
   command->callback([options] { run_remove((*options)[1]); });
 
-  Options& read = (*options)[2];
+  NetnsOptions& read = (*options)[2];
   command = add_command(app, "read", "print the live rules of a namespace", read);
   add_output_options(*command, read.output);
   command->callback([options] { run_read((*options)[2]); });
 
-  Options& check = (*options)[3];
+  NetnsOptions& check = (*options)[3];
   command = add_command(app, "check",
                         "compare live rules with what a pod should have: exit 0 same, 2 "
                         "different, 1 error",

@@ -17,7 +17,7 @@
 namespace sluice::cmd {
 namespace {
 
-struct Options {
+struct RulesOptions {
   InputOptions input;
   OutputOptions output;
 };
@@ -31,7 +31,7 @@ FamilyAction ipv6_action_of(const Input& input) {
                    : ipv6_action(config, PodNetwork{.addresses = input.addresses});
 }
 
-void print_rules(const Options& options) {
+void print_rules(const RulesOptions& options) {
   const Input input = read_input(options.input);
   if (!input.decision.redirect) {
     write_all(STDERR_FILENO,
@@ -52,7 +52,7 @@ void print_rules(const Options& options) {
 void add_rules_command(CLI::App& app, int& /*exit_status*/) {
   CLI::App* command =
       app.add_subcommand("rules", "print the rules for a pod; touches nothing, needs no privilege");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RulesOptions>();
   add_input_options(*command, options->input);
   add_output_options(*command, options->output);
   command->add_option("--nft-table", options->output.nft_table, "format nft: the name of the table")

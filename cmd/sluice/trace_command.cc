@@ -31,7 +31,7 @@ namespace {
 
 using Clock = std::chrono::system_clock;
 
-struct Options {
+struct TraceOptions {
   std::string netns;
   std::uint16_t group = nflog_group;
   std::uint64_t count = 0;  // 0: no end
@@ -142,8 +142,8 @@ bool wait(const kernel::NflogSocket& socket, const kernel::Fd& end) {
 }
 
 // Returns how many lines it has printed, at most `limit` if that is not 0.
-std::uint64_t print_reports(const kernel::NflogSocket::Received& received, const Options& options,
-                            std::uint64_t limit) {
+std::uint64_t print_reports(const kernel::NflogSocket::Received& received,
+                            const TraceOptions& options, std::uint64_t limit) {
   std::uint64_t printed = 0;
   const Clock::time_point now = Clock::now();
   for (const kernel::Report& report : received.reports) {
@@ -156,7 +156,7 @@ std::uint64_t print_reports(const kernel::NflogSocket::Received& received, const
   return printed;
 }
 
-void trace(const Options& options) {
+void trace(const TraceOptions& options) {
   const kernel::Fd end = end_requests();
   kernel::NflogSocket socket(options.group);
   write_log("sluice: listening to NFLOG group " + std::to_string(options.group));
@@ -169,7 +169,7 @@ void trace(const Options& options) {
   }
 }
 
-void run_trace(const Options& options) {
+void run_trace(const TraceOptions& options) {
   const std::variant<kernel::Netns, NotNetns> opened = kernel::Netns::open(options.netns);
   if (const NotNetns* reason = std::get_if<NotNetns>(&opened)) {
     throw Error("--netns " + quote(options.netns) + " " + reason->reason);
@@ -180,7 +180,7 @@ void run_trace(const Options& options) {
 }  // namespace
 
 void add_trace_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TraceOptions>();
   CLI::App* command = app.add_subcommand(
       "trace", "print what a pod's rules report with log enabled, until SIGINT or SIGTERM");
   command->add_option("--netns", options->netns, "path of the network namespace")->required();

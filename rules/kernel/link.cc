@@ -31,9 +31,6 @@
 namespace sluice::kernel {
 namespace {
 
-// lo is the first interface of every network namespace (LOOPBACK_IFINDEX in the kernel).
-constexpr unsigned loopback_index = 1;
-
 // Runs one SIOCGIF* request on the interface `name`; returns 0 or errno.
 int request(const Fd& socket, unsigned long what, const std::string& name, ifreq& interface) {
   interface = {};

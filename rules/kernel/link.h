@@ -14,6 +14,9 @@
 
 namespace sluice::kernel {
 
+// lo is the first interface of every network namespace (LOOPBACK_IFINDEX in the kernel).
+inline constexpr unsigned loopback_index = 1;
+
 // All interfaces. Throws Error.
 std::vector<Link> list_links();
 

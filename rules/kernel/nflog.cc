@@ -28,7 +28,7 @@ constexpr std::uint32_t copy_range = 128;
 constexpr std::size_t buffer_size = std::size_t{128} * 1024;
 constexpr int receive_queue = 1024 * 1024;
 
-using Attributes = std::array<nlattr*, NFULA_MAX + 1>;
+using ReportAttributes = std::array<nlattr*, NFULA_MAX + 1>;
 
 std::uint16_t message_type(unsigned kind) {
   return static_cast<std::uint16_t>((NFNL_SUBSYS_ULOG << 8U) | kind);
@@ -48,13 +48,13 @@ void put(nl_msg& message, int type, const T& value) {
   }
 }
 
-std::optional<std::uint32_t> number(const Attributes& attributes, std::size_t type) {
+std::optional<std::uint32_t> number(const ReportAttributes& attributes, std::size_t type) {
   nlattr* attribute = attributes.at(type);
   if (attribute == nullptr || nla_len(attribute) != sizeof(std::uint32_t)) return std::nullopt;
   return ntohl(nla_get_u32(attribute));
 }
 
-std::string interface_name(const Attributes& attributes, std::size_t type) {
+std::string interface_name(const ReportAttributes& attributes, std::size_t type) {
   std::array<char, IF_NAMESIZE> name{};
   const std::optional<std::uint32_t> index = number(attributes, type);
   if (!index || if_indextoname(*index, name.data()) == nullptr) return {};
@@ -67,7 +67,7 @@ std::span<const std::uint8_t> bytes_of(const nlattr* attribute) {
           static_cast<std::size_t>(nla_len(attribute))};
 }
 
-Report read_report(const Attributes& attributes) {
+Report read_report(const ReportAttributes& attributes) {
   const std::span<const std::uint8_t> prefix = bytes_of(attributes.at(NFULA_PREFIX));
   return {.prefix = {prefix.begin(), std::find(prefix.begin(), prefix.end(), 0)},
           .in = interface_name(attributes, NFULA_IFINDEX_INDEV),
@@ -128,7 +128,7 @@ NflogSocket::Received NflogSocket::receive() {
   auto rest = static_cast<int>(got);
   for (auto* message = reinterpret_cast<nlmsghdr*>(buffer_.data()); nlmsg_ok(message, rest) != 0;
        message = nlmsg_next(message, &rest)) {
-    Attributes attributes{};
+    ReportAttributes attributes{};
     if (message->nlmsg_type == message_type(NFULNL_MSG_PACKET) &&
         nlmsg_parse(message, sizeof(nfgenmsg), attributes.data(), NFULA_MAX, nullptr) == 0) {
       received.reports.push_back(read_report(attributes));

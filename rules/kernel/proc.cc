@@ -14,7 +14,7 @@ namespace sluice::kernel {
 
 std::string read_proc_net(const std::string& name) {
   const std::string path = "/proc/thread-self/net/" + name;
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) {
     if (errno == ENOENT) return {};
     throw Error(errno, "open " + path);

@@ -20,14 +20,13 @@
 #include <netlink/route/rule.h>
 
 #include "rules/error.h"
+#include "rules/kernel/link.h"
 #include "rules/kernel/route.h"
 #include "rules/text.h"
 
 namespace sluice::kernel {
 namespace {
 
-// lo is the first interface of every network namespace (LOOPBACK_IFINDEX in the kernel).
-constexpr int loopback_index = 1;
 template <class T, void (*free)(T*)>
 struct Free {
   void operator()(T* object) const { free(object); }
@@ -227,7 +226,7 @@ NetlinkMessage build_route(const TproxyRoute& route) {
                          route.family == Family::ipv4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
     rtnl_route_set_protocol(object.get(), route_protocol);
     rtnl_route_set_dst(object.get(), everything.get());
-    rtnl_route_nh_set_ifindex(hop, loopback_index);
+    rtnl_route_nh_set_ifindex(hop, static_cast<int>(loopback_index));
     rtnl_route_add_nexthop(object.get(), std::exchange(hop, nullptr));
     rtnl_route_build_add_request(object.get(), 0, &message);
   }

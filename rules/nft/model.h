@@ -99,8 +99,11 @@ struct ChainNames {
 // it if iptables has a built-in chain of that name: it is none.
 ChainNames parse_chain_name(std::string_view name);
 
-// Whether the name can be a table's in the network configuration: 1 to 31 letters, digits and
-// "_.-", a letter first. nft(8) has more, but not all of it without quotes.
+// Whether nft(8) reads the name without quotes, wherever it stands: letters, digits and "_.-", a
+// letter first.
+bool is_identifier(std::string_view name);
+
+// Whether the name can be a table's in the network configuration: an identifier of at most 31.
 bool is_table_name(std::string_view name);
 
 }  // namespace sluice::nft

@@ -57,12 +57,16 @@ ChainNames parse_chain_name(std::string_view name) {
   return own ? ChainNames{.table = *table, .chain = chain} : own_of_nat(name);
 }
 
-bool is_table_name(std::string_view name) {
-  constexpr std::size_t limit = 31;
-  if (name.empty() || name.size() > limit || !is_letter(name.front())) return false;
+bool is_identifier(std::string_view name) {
+  if (name.empty() || !is_letter(name.front())) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
     return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
   });
+}
+
+bool is_table_name(std::string_view name) {
+  constexpr std::size_t limit = 31;
+  return name.size() <= limit && is_identifier(name);
 }
 
 }  // namespace sluice::nft

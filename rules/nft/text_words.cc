@@ -3,21 +3,10 @@
 
 #include <algorithm>
 
+#include "rules/nft/model.h"
 #include "rules/nft/text_part.h"
 
 namespace sluice::nft {
-namespace {
-
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool is_part_of_name(char c) {
-  return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-}
-
-}  // namespace
-
 Error no_equal_of(const std::string& what) {
   return unsupported("nf_tables has no equal of " + what);
 }
@@ -51,9 +40,8 @@ std::string spelled(const Cidr& cidr) {
 }
 
 std::string identifier(std::string_view name, const char* what) {
-  const bool valid = !name.empty() && is_letter(name.front()) &&
-                     std::all_of(name.begin(), name.end(), is_part_of_name);
-  if (!valid) throw Error(std::string(what) + " " + quote(name) + " is no name that nft(8) reads");
+  if (!is_identifier(name))
+    throw Error(std::string(what) + " " + quote(name) + " is no name that nft(8) reads");
   return std::string(name);
 }
 

@@ -29,7 +29,7 @@ void append_reject(TableBuilder& rules, const Source& source) {
   rules.append(reject_chain, std::move(rule));
 }
 
-void append_inbound(TableBuilder& rules, const Source& source) {
+void append_filter_inbound(TableBuilder& rules, const Source& source) {
   const RedirectConfig& config = source.config;
   // Not from the built-in chains, as nat does: that would step over foreign rules behind ours.
   for (const std::string& name : config.exclude_interfaces) {
@@ -52,7 +52,7 @@ TableRules filter_table(const Source& source) {
   }
   append_virtual(rules, source, blocking);
   append_reject(rules, source);
-  append_inbound(rules, source);
+  append_filter_inbound(rules, source);
   append_outbound(rules, source, blocking);
   return std::move(rules).build({dns_chain, virtual_chain});
 }

@@ -48,7 +48,7 @@ void append_redirect(TableBuilder& rules, const Source& source, const char* chai
 }
 
 // In mode TPROXY mangle intercepts what comes in; Istio leaves ISTIO_INBOUND here, unused.
-void append_inbound(TableBuilder& rules, const Source& source) {
+void append_nat_inbound(TableBuilder& rules, const Source& source) {
   const bool intercepts = source.config.mode == InterceptionMode::redirect;
   if (source.layout.virtual_interfaces_in_full && intercepts) append_guest_returns(rules, source);
   if (source.layout.tunnel_port) append_tunnel_return(rules, source);
@@ -68,7 +68,7 @@ TableRules nat_table(const Source& source) {
                   {"proxyPort"});
   append_redirect(rules, source, inbound_redirect_chain, source.config.inbound_capture_port,
                   "inbound redirected", {"inboundCapturePort"});
-  append_inbound(rules, source);
+  append_nat_inbound(rules, source);
   append_outbound(rules, source, redirecting);
   return std::move(rules).build({dns_chain, virtual_chain});
 }

@@ -29,6 +29,8 @@ std::string_view take_field(std::string_view& text, char separator) {
   return field;
 }
 
+}  // namespace
+
 std::string_view take_word(std::string_view& text) {
   constexpr std::string_view blanks = " \t\r";
   text.remove_prefix(std::min(text.size(), text.find_first_not_of(blanks)));
@@ -36,8 +38,6 @@ std::string_view take_word(std::string_view& text) {
   text.remove_prefix(word.size());
   return word;
 }
-
-}  // namespace
 
 std::optional<std::uint32_t> uid_of(const std::string& user) {
   const kernel::Fd fd(open(passwd_path, O_RDONLY | O_CLOEXEC));

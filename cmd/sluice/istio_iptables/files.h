@@ -5,11 +5,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rules/ip.h"
 
 namespace sluice::cmd::istio_iptables {
+
+// The next word between blanks, which is taken off `text` with what stands before it.
+std::string_view take_word(std::string_view& text);
 
 // The UID of `user` in /etc/passwd, passwd(5); nothing if it is not there or there is no such file.
 // Read plainly: a static program has no name service. Throws Error.

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "cmd/sluice/istio_iptables/files.h"
 #include "cmd/sluice/istio_iptables/probe_socket.h"
 #include "rules/error.h"
 #include "rules/kernel/proc.h"
@@ -52,13 +53,6 @@ ProbeResult lost(const std::string& what, const Endpoint& to, std::uint16_t port
 ProbeResult no_listener(const Endpoint& at, int errnum) {
   return {.arrival = is_permission(errnum) ? Arrival::not_permitted : Arrival::lost,
           .detail = "cannot listen on " + to_string(at) + ": " + message(errnum)};
-}
-
-std::string_view take_word(std::string_view& line) {
-  line.remove_prefix(std::min(line.size(), line.find_first_not_of(' ')));
-  const std::string_view word = line.substr(0, line.find(' '));
-  line.remove_prefix(word.size());
-  return word;
 }
 
 // The port of "0100007F:3A9E", 0 if it has none.

@@ -74,7 +74,7 @@ std::optional<AddressMatch> read_address(const Comparison& comparison, const Hea
                       .negated = comparison.negated};
 }
 
-bool decode_side(const Comparison& comparison, model::Rule& rule, Side side) {
+bool decode_address_of(const Comparison& comparison, model::Rule& rule, Side side) {
   const auto& field = std::get<HeaderField>(comparison.field);
   const HeaderField whole = address_field(*rule.family, side);
   if (field.base != whole.base || field.offset != whole.offset || field.length > whole.length) {
@@ -117,8 +117,8 @@ void encode_address_set(Expressions& expressions, const std::string& set, Family
 
 bool decode_address(const Comparison& comparison, model::Rule& rule) {
   if (!rule.family || !std::holds_alternative<HeaderField>(comparison.field)) return false;
-  return decode_side(comparison, rule, Side::source) ||
-         decode_side(comparison, rule, Side::destination);
+  return decode_address_of(comparison, rule, Side::source) ||
+         decode_address_of(comparison, rule, Side::destination);
 }
 
 }  // namespace sluice::kernel::nft

@@ -87,7 +87,7 @@ bool add_ports(model::Rule& rule, const PortMatch& match, Side side) {
   return true;
 }
 
-bool decode_side(const Comparison& comparison, model::Rule& rule, Side side) {
+bool decode_ports_of(const Comparison& comparison, model::Rule& rule, Side side) {
   if (comparison.field != Field(port_field(side)) || !comparison.mask.empty()) return false;
   if (!comparison.set.empty()) {
     if (side == Side::source || !rule.port_set.empty()) return false;
@@ -129,8 +129,8 @@ void encode(Expressions& expressions, const Multiport& match) {
 
 bool decode_ports(const Comparison& comparison, model::Rule& rule) {
   if (rule.rule.protocol != Protocol::tcp && rule.rule.protocol != Protocol::udp) return false;
-  return decode_side(comparison, rule, Side::source) ||
-         decode_side(comparison, rule, Side::destination);
+  return decode_ports_of(comparison, rule, Side::source) ||
+         decode_ports_of(comparison, rule, Side::destination);
 }
 
 }  // namespace sluice::kernel::nft

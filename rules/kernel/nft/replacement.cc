@@ -22,7 +22,7 @@ bool says_again(int errnum) {
   return errnum == restart || errnum == EAGAIN || errnum == EINTR;
 }
 
-bool says_unsupported(int errnum) {
+bool says_not_offered(int errnum) {
   return errnum == ENOENT || errnum == EOPNOTSUPP || errnum == EAFNOSUPPORT ||
          errnum == EPROTONOSUPPORT;
 }
@@ -50,7 +50,7 @@ Error explained(const Batch& batch, const Outcome& outcome) {
   const unsigned kind = batch.kind(outcome.sequence);
   const std::string& doing = batch.doing(outcome.sequence);
   const int errnum = outcome.errnum;
-  if (says_unsupported(errnum) && kind != NFT_MSG_DELTABLE) {
+  if (says_not_offered(errnum) && kind != NFT_MSG_DELTABLE) {
     return unsupported(doing + ": the kernel lacks " + needs(kind) + ": " +
                        std::generic_category().message(errnum));
   }

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 
 // Each costs well under a millisecond where there is little to read, but a pod can have made much.
 constexpr int attempts = 10;
-constexpr Clock::duration patience = std::chrono::seconds(2);
+constexpr Clock::duration snapshot_patience = std::chrono::seconds(2);
 
 constexpr std::size_t most_tables = 64;
 constexpr std::size_t most_chains = 131'072;
@@ -153,7 +153,7 @@ std::optional<Reading> read_once(Socket& socket, const std::string& table) {
 // reading. What reads the same twice was there.
 Snapshot take_snapshot(Socket& socket, const std::string& table) {
   std::optional<Snapshot> before;
-  const Clock::time_point end = Clock::now() + patience;
+  const Clock::time_point end = Clock::now() + snapshot_patience;
   for (int attempt = 0; attempt < attempts && (attempt < 2 || Clock::now() < end); ++attempt) {
     std::optional<Reading> reading = read_once(socket, table);
     if (!reading) continue;

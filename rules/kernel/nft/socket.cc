@@ -28,7 +28,7 @@ constexpr std::size_t buffer_size = std::size_t{256} * 1024;
 constexpr std::chrono::steady_clock::duration patience_for_one = std::chrono::seconds(1);
 
 // No nf_tables: without nfnetlink there is no such protocol, without the subsystem no such type.
-bool says_unsupported(int errnum) {
+bool says_no_protocol(int errnum) {
   return errnum == EPROTONOSUPPORT || errnum == EAFNOSUPPORT || errnum == EOPNOTSUPP ||
          errnum == EINVAL;
 }
@@ -73,7 +73,7 @@ std::unique_ptr<Socket> Socket::open() {
     return socket;
   } catch (const Error& error) {
     if (error.code().category() == std::generic_category() &&
-        says_unsupported(error.code().value())) {
+        says_no_protocol(error.code().value())) {
       return nullptr;
     }
     throw;

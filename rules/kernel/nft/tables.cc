@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 // The generation is the whole namespace's: the last one of so many, or the first one after that
 // time, does not ask for it.
 constexpr int commit_attempts = 10;
-constexpr Clock::duration patience = std::chrono::seconds(2);
+constexpr Clock::duration commit_patience = std::chrono::seconds(2);
 
 bool is_too_big(const Error& error) {
   return error.code() == std::errc::argument_list_too_long;
@@ -142,12 +142,12 @@ Notices NfTables::write(const Interception& wanted) {
 
 Notices NfTables::write(Socket& socket, Goal& goal) {
   std::optional<std::uint32_t> written;  // the generation that is ours
-  const Clock::time_point end = Clock::now() + patience;
+  const Clock::time_point end = Clock::now() + commit_patience;
   bool last = false;
   for (int attempt = 1;; ++attempt) {
     Snapshot snapshot = snapshot_of(socket, table_);
     Notices notices = leave_owned(snapshot, table_);
-    if (last) append(notices, leave_others(snapshot, table_));
+    if (last) kernel::append(notices, leave_others(snapshot, table_));
     if (goal.is_reached(snapshot)) return notices;
     // Of very many only some are seen, and deleted, at once.
     const bool more =
