@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -54,7 +55,7 @@ constexpr std::array plain{
 
 // What user_namespace.h takes beside those.
 constexpr std::array childs{
-    SYS_clone, SYS_set_robust_list, SYS_setns, SYS_prctl,
+    SYS_clone, SYS_set_robust_list, SYS_setns, SYS_dup3,
     SYS_pipe2, SYS_wait4,           SYS_kill,  SYS_setitimer,
 #ifdef SYS_alarm
     SYS_alarm,
@@ -62,7 +63,7 @@ constexpr std::array childs{
 };
 
 // One of whose arguments (its lower half, where all flags are) has none of these bits, or is one of
-// these values.
+// these values, of which the last may be there several times.
 struct Conditional {
   int number = 0;
   unsigned argument = 0;
@@ -83,6 +84,23 @@ constexpr std::array conditional{
                 .values = {SIOCGIFFLAGS, SIOCGIFADDR, SIOCDIFADDR, NS_GET_USERNS}},
 };
 
+constexpr std::array childs_conditional{
+    Conditional{.number = SYS_prctl,
+                .argument = 0,
+                .values = {PR_SET_DUMPABLE, PR_SET_PDEATHSIG, PR_SET_PDEATHSIG, PR_SET_PDEATHSIG}},
+};
+
+template <class Element, std::size_t first_size, std::size_t second_size>
+consteval auto joined(const std::array<Element, first_size>& first,
+                      const std::array<Element, second_size>& second) {
+  std::array<Element, first_size + second_size> all{};
+  std::copy(second.begin(), second.end(), std::copy(first.begin(), first.end(), all.begin()));
+  return all;
+}
+
+constexpr std::array with_childs = joined(plain, childs);
+constexpr std::array conditional_with_childs = joined(conditional, childs_conditional);
+
 constexpr std::size_t most_instructions = 200;
 
 struct Program {
@@ -94,19 +112,20 @@ struct Program {
 // time: at run time it would cost an ADD as much as the kernel's part.
 class Writer {
  public:
-  constexpr explicit Writer(std::span<const int> numbers) {
+  constexpr Writer(std::span<const int> numbers, std::span<const Conditional> conditions)
+      : conditions_(conditions) {
     for (const int number : numbers) add(static_cast<std::uint32_t>(number));
   }
 
   constexpr Program write() {
     constexpr std::size_t head = 3;
     std::size_t tests = 0;
-    for (const Conditional& call : conditional) tests += size_of(call);
+    for (const Conditional& call : conditions_) tests += size_of(call);
     allow_ = head + tests + bounds_size_;
     load(offsetof(seccomp_data, arch));
     jump(BPF_JEQ, architecture, size() + 1, refuse());
     load(offsetof(seccomp_data, nr));
-    for (const Conditional& call : conditional) test(call);
+    for (const Conditional& call : conditions_) test(call);
     tree(0, bounds_size_);
     push({.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = SECCOMP_RET_ALLOW});
     push({.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = SECCOMP_RET_ERRNO | EPERM});
@@ -163,8 +182,8 @@ class Writer {
     // Both architectures are little-endian.
     load(offsetof(seccomp_data, args) + sizeof(__u64) * call.argument);
     if (call.forbidden_bits != 0) return jump(BPF_JSET, call.forbidden_bits, refuse(), allow_);
-    for (const std::uint32_t value : call.values) {
-      jump(BPF_JEQ, value, allow_, value == call.values.back() ? refuse() : size() + 1);
+    for (const std::uint32_t& value : call.values) {
+      jump(BPF_JEQ, value, allow_, &value == &call.values.back() ? refuse() : size() + 1);
     }
   }
 
@@ -185,24 +204,15 @@ class Writer {
     tree(middle + 1, last);
   }
 
-  std::array<std::uint32_t, 2 * (plain.size() + childs.size())> bounds_{};
+  std::span<const Conditional> conditions_;
+  std::array<std::uint32_t, 2 * with_childs.size()> bounds_{};
   std::size_t bounds_size_ = 0;
   std::size_t allow_ = 0;
   Program program_;
 };
 
-consteval Program without_child() {
-  return Writer(plain).write();
-}
-
-consteval Program with_child() {
-  std::array<int, plain.size() + childs.size()> all{};
-  std::copy(childs.begin(), childs.end(), std::copy(plain.begin(), plain.end(), all.begin()));
-  return Writer(all).write();
-}
-
-constexpr Program rules_program = without_child();
-constexpr Program child_program = with_child();
+constexpr Program rules_program = Writer(plain, conditional).write();
+constexpr Program child_program = Writer(with_childs, conditional_with_childs).write();
 
 }  // namespace
 

@@ -69,15 +69,52 @@ void write_answer(int fd, std::string_view text) {
   }
 }
 
-void enter(const Fd& user_namespace, int netns) {
+// Whoever waits for the end of the parent's streams is not to wait for ours. Those that an
+// execve(2) has left open are not ours alone; in their place stands what can neither be read nor
+// written, so that no socket becomes anybody's standard error.
+void leave_streams(const Fd& user_namespace) {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) != 0) continue;
+    if (dup3(user_namespace.get(), stream, O_CLOEXEC) < 0) {
+      throw Error(errno, "leave the standard streams");
+    }
+  }
+}
+
+// A parent that has died before is told by the answer, which nobody can read any more: of its
+// process ID a PID namespace may know nothing.
+void die_with_parent(int answer) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) throw Error(errno, "ask to die with the parent");
+  pollfd reader{.fd = answer, .events = POLLOUT, .revents = 0};
+  if (poll(&reader, 1, 0) < 0) throw Error(errno, "look for the parent");
+  if ((static_cast<unsigned>(reader.revents) & POLLERR) != 0) _exit(EXIT_FAILURE);
+}
+
+void enter(const Fd& user_namespace, int netns, int answer) {
+  die_with_parent(answer);
   if (setns(user_namespace.get(), CLONE_NEWUSER) != 0) {
     throw Error(errno, "enter the pod's user namespace");
   }
+  // The kernel forgets it with the credentials that change.
+  die_with_parent(answer);
   if (setns(netns, CLONE_NEWNET) != 0) throw Error(errno, "enter the network namespace");
 }
 
-[[noreturn]] void be_child(const Fd& user_namespace, int netns, int answer,
+struct Pipe {
+  Fd read_end;
+  Fd write_end;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw Error(errno, "make a pipe");
+  return {.read_end = Fd(ends[0]), .write_end = Fd(ends[1])};
+}
+
+[[noreturn]] void be_child(const Fd& user_namespace, int netns, Pipe pipe,
                            const std::function<Notices()>& action) {
+  pipe.read_end = Fd();
+  const int answer = pipe.write_end.get();
   // The parent's signals are none of the child's.
   std::signal(SIGALRM, SIG_DFL);
   sigset_t none{};
@@ -87,7 +124,8 @@ void enter(const Fd& user_namespace, int netns) {
   // In there the pod's root may be as mighty as we are: the memory we have copies of is not for it.
   prctl(PR_SET_DUMPABLE, 0);
   write_answer(answer, answer_of([&] {
-                 enter(user_namespace, netns);
+                 leave_streams(user_namespace);
+                 enter(user_namespace, netns, answer);
                  return action();
                }));
   _exit(EXIT_SUCCESS);
@@ -177,19 +215,16 @@ Notices end_child(pid_t pid, const Fd& from_child, std::string answer, const Err
 
 Notices in_user_namespace(const Fd& user_namespace, int netns,
                           const std::function<Notices()>& action) {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw Error(errno, "make a pipe");
-  const Fd from_child(ends[0]);
-  Fd to_parent(ends[1]);
+  Pipe pipe = make_pipe();
   const pid_t pid = fork();
   if (pid < 0) throw Error(errno, "start a child for the pod's user namespace");
-  if (pid == 0) be_child(user_namespace, netns, to_parent.get(), action);
-  to_parent = Fd();
+  if (pid == 0) be_child(user_namespace, netns, std::move(pipe), action);
+  pipe.write_end = Fd();
   std::string answer;
   try {
-    read_answer(from_child, answer);
+    read_answer(pipe.read_end, answer);
   } catch (const Error& interruption) {
-    return end_child(pid, from_child, std::move(answer), interruption);
+    return end_child(pid, pipe.read_end, std::move(answer), interruption);
   }
   return read_notices(answer, wait_for(pid));
 }

@@ -16,8 +16,11 @@ namespace sluice::kernel {
 // What interrupts the parent (throw_if_interrupted()) is passed on as SIGTERM, which its handler,
 // if there is one, takes in the child too; a child that does not end is killed 0.8 s later. What is
 // thrown then is the interruption, and nothing if the child was done before.
-// Needs CAP_SYS_ADMIN in the user namespace. `action` must not rely on other threads; locks on open
-// files are kept by the child should its parent die.
+// The child is killed when the calling thread dies (PR_SET_PDEATHSIG), however that comes about,
+// and holds none of the standard streams that the process was started with: nobody waits for it.
+// Locks on open files are the child's too, so whoever takes the parent's next knows that both are
+// gone. Needs CAP_SYS_ADMIN in the user namespace. `action` must not rely on other threads, nor
+// print.
 Notices in_user_namespace(const Fd& user_namespace, int netns,
                           const std::function<Notices()>& action);
 

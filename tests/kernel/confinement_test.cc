@@ -14,6 +14,7 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <csignal>
 #include <functional>
 #include <span>
 #include <string>
@@ -120,6 +121,18 @@ TEST_CASE("a process without a child has no use for one", "[confinement]") {
   };
   CHECK(errno_of(Calls::rules, make_child) == refused);
   CHECK(errno_of(Calls::rules_in_child, make_child) == nothing);
+}
+
+TEST_CASE("a child's process attributes are the few that it sets", "[confinement]") {
+  const auto dumpable = [] { return prctl(PR_SET_DUMPABLE, 0); };
+  const auto dies_with_parent = [] { return prctl(PR_SET_PDEATHSIG, SIGKILL); };
+  for (const auto& call :
+       {std::function<long()>(dumpable), std::function<long()>(dies_with_parent)}) {
+    CHECK(errno_of(Calls::rules, call) == refused);
+    CHECK(errno_of(Calls::rules_in_child, call) == nothing);
+  }
+  CHECK(errno_of(Calls::rules_in_child, [] { return prctl(PR_SET_NAME, "other"); }) == refused);
+  CHECK(errno_of(Calls::rules_in_child, [] { return prctl(PR_SET_SECCOMP, 1); }) == refused);
 }
 
 TEST_CASE("what rules take is not refused", "[confinement]") {

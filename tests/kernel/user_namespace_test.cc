@@ -9,8 +9,11 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <csignal>
@@ -219,6 +222,63 @@ TEST_CASE("a child that dies in a user namespace is told of", "[userns]") {
           return {};
         }) == child + "was killed by signal 9");
   CHECK(error_of(pod, []() -> Notices { _exit(3); }) == child + "ended with status 3");
+}
+
+// What is at the other end of a pipe that the last holder of its writing end has closed.
+bool is_at_end(const Fd& reader) {
+  char byte = 0;
+  pollfd ready{.fd = reader.get(), .events = POLLIN, .revents = 0};
+  return poll(&ready, 1, 5000) == 1 && read(reader.get(), &byte, 1) == 0;
+}
+
+// A parent, holding the writing end alone, that is killed while its child is at work in there.
+TEST_CASE("a child in a user namespace dies with its parent", "[userns]") {
+  PodUserNamespace pod;
+  std::array<int, 2> ends{};
+  REQUIRE(pipe2(ends.data(), O_CLOEXEC) == 0);
+  const Fd reader(ends[0]);
+  Fd writer(ends[1]);
+  const pid_t parent = fork();
+  REQUIRE(parent >= 0);
+  if (parent == 0) {
+    in_user_namespace(pod.user_namespace(), pod.netns().fd(), [&]() -> Notices {
+      kill(getppid(), SIGKILL);
+      sleep(60);
+      return {};
+    });
+    _exit(0);
+  }
+  writer = Fd();
+  int status = 0;
+  REQUIRE(waitpid(parent, &status, 0) == parent);
+  CHECK(WTERMSIG(status) == SIGKILL);
+  CHECK(is_at_end(reader));
+}
+
+TEST_CASE("a child in a user namespace has none of the process's own streams", "[userns]") {
+  PodUserNamespace pod;
+  const Notices streams =
+      in_user_namespace(pod.user_namespace(), pod.netns().fd(), []() -> Notices {
+        Notices found;
+        for (const char* fd : {"0", "1", "2"}) {
+          std::array<char, 64> target{};
+          const std::string path = std::string("/proc/self/fd/") + fd;
+          const ssize_t size = readlink(path.c_str(), target.data(), target.size());
+          found.emplace_back(target.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+        }
+        return found;
+      });
+  REQUIRE(streams.size() == 3);
+  for (const std::string& target : streams) CHECK_THAT(target, Catch::StartsWith("user:["));
+}
+
+// Its parent's process ID is nothing that it could ask for there.
+TEST_CASE("a child in a user namespace may be in a PID namespace of its own", "[userns]") {
+  PodUserNamespace pod;
+  CHECK(in_child([&] {
+          if (unshare(CLONE_NEWPID) != 0) return std::string("unshare");
+          return error_of(pod, [] { return Notices{}; });
+        }) == "done");
 }
 
 TEST_CASE("what is no user namespace is not entered", "[userns]") {
