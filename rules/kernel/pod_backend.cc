@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rules/error.h"
+#include "rules/interruption.h"
 #include "rules/kernel/application.h"
 #include "rules/kernel/nft/tables.h"
 #include "rules/kernel/route.h"
@@ -56,6 +57,42 @@ void read_rules(const BothTables& tables, Interception& all) {
   for (const Family family : families) all.rulesets.push_back({.family = family});
 }
 
+// In the calling thread's namespaces.
+Notices apply_to(const BothTables& tables, const Interception& wanted) {
+  Application application(*tables.chosen, *tables.other);
+  try {
+    application.apply(wanted);
+  } catch (const Error& error) {
+    const Notices failures = application.roll_back();
+    if (failures.empty()) throw;
+    throw Error(error.code(), std::string(error.what()) + "; " + failures.front());
+  } catch (...) {  // out of memory
+    application.roll_back();
+    throw;
+  }
+  return application.take_notices();
+}
+
+// What cannot be read cannot be written either: Application goes on without it, and says so.
+bool other_holds_ours(const BothTables& tables) {
+  const Uninterrupted scope;
+  try {
+    return tables.other->holds_ours();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Whether x_tables is to be written where an owner match is only taken from within.
+bool takes_child(const Netns& netns, BackendChoice chosen, const BothTables& tables) {
+  const Netns::Owner& owner = netns.owner();
+  if (owner.is_own || !owner.fd) return false;
+  if (chosen == BackendChoice::xtables) return true;
+  bool holds_ours = false;
+  netns.run([&] { holds_ours = other_holds_ours(tables); });
+  return holds_ours;
+}
+
 std::vector<FamilyMark> marks_of(const std::vector<Ruleset>& rulesets) {
   std::vector<FamilyMark> marks;
   for (const Ruleset& ruleset : rulesets) {
@@ -88,12 +125,13 @@ const char* PodBackend::name() const {
 
 Notices PodBackend::apply(const Interception& wanted) {
   const Netns::Lock lock = netns_.lock(lock_timeout_ms);
-  const Netns::Owner& owner = netns_.owner();
+  const BothTables tables = make_both(choice_.backend, nft_table_);
   Notices notices;
-  if (!owner.is_own && owner.fd && writes_xtables()) {
-    notices = in_user_namespace(owner.fd, netns_.fd(), [&] { return apply_here(wanted); });
+  if (takes_child(netns_, choice_.backend, tables)) {
+    notices =
+        in_user_namespace(netns_.owner().fd, netns_.fd(), [&] { return apply_to(tables, wanted); });
   } else {
-    netns_.run([&] { notices = apply_here(wanted); });
+    netns_.run([&] { notices = apply_to(tables, wanted); });
   }
   if (!lock) {
     notices.push_back("the lock of the network namespace was not to be had within " +
@@ -116,30 +154,6 @@ Interception PodBackend::read() {
     all.tproxy_routes = owned_tproxy_routes(marks_of(all.rulesets));
   });
   return all;
-}
-
-// In the calling thread's namespaces.
-Notices PodBackend::apply_here(const Interception& wanted) const {
-  const BothTables tables = make_both(choice_.backend, nft_table_);
-  Application application(*tables.chosen, *tables.other);
-  try {
-    application.apply(wanted);
-  } catch (const Error& error) {
-    const Notices failures = application.roll_back();
-    if (failures.empty()) throw;
-    throw Error(error.code(), std::string(error.what()) + "; " + failures.front());
-  } catch (...) {  // out of memory
-    application.roll_back();
-    throw;
-  }
-  return application.take_notices();
-}
-
-bool PodBackend::writes_xtables() const {
-  if (choice_.backend == BackendChoice::xtables) return true;
-  bool holds_ours = false;
-  netns_.run([&] { holds_ours = xt::Tables().holds_ours(); });
-  return holds_ours;
 }
 
 }  // namespace sluice::kernel

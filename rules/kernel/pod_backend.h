@@ -34,9 +34,6 @@ class PodBackend : public Backend {
   Interception read() override;
 
  private:
-  Notices apply_here(const Interception& wanted) const;
-  bool writes_xtables() const;
-
   const Netns& netns_;
   Choice choice_;
   std::string nft_table_;
