@@ -18,7 +18,7 @@ void keep_capabilities(std::uint64_t kept);
 // Which system calls are left.
 enum class Calls : std::uint8_t {
   rules,           // to read and write rules, addresses and routes; to log, print and end
-  rules_in_child,  // the same, and those of user_namespace.h
+  rules_in_child,  // the same, those of user_namespace.h, and what gives up more later
 };
 
 // All others fail with EPERM from now on, which becomes an error with a document that says so: a

@@ -131,6 +131,7 @@ Notices PodBackend::apply(const Interception& wanted) {
     notices =
         in_user_namespace(netns_.owner().fd, netns_.fd(), [&] { return apply_to(tables, wanted); });
   } else {
+    if (before_writing_) before_writing_();
     netns_.run([&] { notices = apply_to(tables, wanted); });
   }
   if (!lock) {

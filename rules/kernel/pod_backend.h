@@ -2,6 +2,7 @@
 // A pod's network namespace through the interface that was chosen for it.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -19,9 +20,14 @@ Choice choose_in(const Netns& netns, const BackendSettings& settings);
 // writes from within (user_namespace.h).
 class PodBackend : public Backend {
  public:
-  // `netns` must outlive the backend; `nft_table` as in BackendSettings.
-  PodBackend(const Netns& netns, Choice choice, std::string nft_table)
-      : netns_(netns), choice_(std::move(choice)), nft_table_(std::move(nft_table)) {}
+  // `netns` must outlive the backend; `nft_table` as in BackendSettings. `before_writing` is called
+  // by apply() when it is known that this process writes, and no child: what it throws ends it.
+  PodBackend(const Netns& netns, Choice choice, std::string nft_table,
+             std::function<void()> before_writing = {})
+      : netns_(netns),
+        choice_(std::move(choice)),
+        nft_table_(std::move(nft_table)),
+        before_writing_(std::move(before_writing)) {}
 
   const char* name() const override;
   std::string reason() const override { return choice_.reason; }
@@ -37,6 +43,7 @@ class PodBackend : public Backend {
   const Netns& netns_;
   Choice choice_;
   std::string nft_table_;
+  std::function<void()> before_writing_;
 };
 
 }  // namespace sluice::kernel

@@ -41,13 +41,18 @@ class KernelNamespace : public PodNamespace {
   }
   Backend& backend(const BackendSettings& settings) override {
     settle();
-    if (!backend_) backend_.emplace(netns_, choose_in(netns_, settings), settings.nft_table);
+    if (!backend_) {
+      backend_.emplace(netns_, choose_in(netns_, settings), settings.nft_table,
+                       [this] { give_up_child(); });
+    }
     return *backend_;
   }
 
  protected:
   // Before anything is done in the namespace.
   virtual void settle() {}
+  // Before this process writes, which then has no child to start any more.
+  virtual void give_up_child() {}
   Netns& netns() { return netns_; }
 
  private:
@@ -76,16 +81,30 @@ class EnteredNamespace : public KernelNamespace {
     if (settled_) return;
     netns().stay();
     xt::keep_raw_sockets();
-    // Else a child is to enter the pod's user namespace.
-    if (has_our_users_) keep_capabilities(bit(Capability::net_admin));
-#ifdef SLUICE_FILTER_SYSTEM_CALLS
-    filter_system_calls(has_our_users_ ? Calls::rules : Calls::rules_in_child);
-#endif
+    if (has_our_users_) {
+      give_up_child();
+    } else {
+      filter(Calls::rules_in_child);
+    }
     settled_ = true;
+  }
+
+  void give_up_child() override {
+    if (has_no_child_) return;
+    keep_capabilities(bit(Capability::net_admin));
+    filter(Calls::rules);
+    has_no_child_ = true;
+  }
+
+  static void filter([[maybe_unused]] Calls calls) {
+#ifdef SLUICE_FILTER_SYSTEM_CALLS
+    filter_system_calls(calls);
+#endif
   }
 
   bool has_our_users_;
   bool settled_ = false;
+  bool has_no_child_ = false;
 };
 
 template <class Namespace>

@@ -53,10 +53,10 @@ constexpr std::array plain{
 #endif
 };
 
-// What user_namespace.h takes beside those.
+// What user_namespace.h takes beside those, and what takes that away when it is not needed.
 constexpr std::array childs{
-    SYS_clone, SYS_set_robust_list, SYS_setns, SYS_dup3,
-    SYS_pipe2, SYS_wait4,           SYS_kill,  SYS_setitimer,
+    SYS_clone,   SYS_set_robust_list, SYS_setns, SYS_dup3, SYS_capget,    SYS_capset,
+    SYS_seccomp, SYS_pipe2,           SYS_wait4, SYS_kill, SYS_setitimer,
 #ifdef SYS_alarm
     SYS_alarm,
 #endif
@@ -85,9 +85,10 @@ constexpr std::array conditional{
 };
 
 constexpr std::array childs_conditional{
-    Conditional{.number = SYS_prctl,
-                .argument = 0,
-                .values = {PR_SET_DUMPABLE, PR_SET_PDEATHSIG, PR_SET_PDEATHSIG, PR_SET_PDEATHSIG}},
+    Conditional{
+        .number = SYS_prctl,
+        .argument = 0,
+        .values = {PR_SET_DUMPABLE, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS}},
 };
 
 template <class Element, std::size_t first_size, std::size_t second_size>

@@ -185,6 +185,24 @@ TEST_CASE("a table that cannot be read is left alone, and that is said", "[usern
   CHECK(diff(Interception{}, backend.read()).empty());
 }
 
+// A child takes more than the process itself.
+TEST_CASE("it is told when no child is to come", "[userns]") {
+  PodUserNamespace pod;
+  TestNetns& netns = pod.netns();
+  if (offered_backends(netns).size() == 1) return;
+  const Interception wanted = both_families(small_config());
+  int told = 0;
+  const auto apply = [&](BackendChoice choice) {
+    told = 0;
+    PodBackend(netns.netns(), {.backend = choice}, "sluice", [&] { ++told; }).apply(wanted);
+    return told;
+  };
+  CHECK(apply(BackendChoice::nftables) == 1);
+  CHECK(apply(BackendChoice::xtables) == 0);
+  CHECK(apply(BackendChoice::nftables) == 0);
+  CHECK(apply(BackendChoice::nftables) == 1);
+}
+
 TEST_CASE("IDs that the pod's user namespace does not map are refused", "[userns]") {
   PodUserNamespace pod("0 100000 1");
   TestNetns& netns = pod.netns();

@@ -5,13 +5,16 @@ import re
 import signal
 import time
 
-from tests.protocol.contract import PluginCase
 from tests.protocol.fake_agent import Agent, hang
 from tests.protocol.lock_test import finish, locked, start
 from tests.protocol.netconf import V6, mesh_conf
 from tests.protocol.runtime import UserPod, run
+from tests.protocol.trace_test import Traced
 
 NET_ADMIN = 1 << 12
+# strace knows the name of the type in some families of netlink only.
+BATCH_BEGIN = re.compile(r"nlmsg_type=(0x10|NFNL_MSG_BATCH_BEGIN)\b")
+NET_ADMIN_ALONE = "effective=1<<CAP_NET_ADMIN, permitted=1<<CAP_NET_ADMIN, inheritable=0"
 
 
 def status_of(child):
@@ -32,7 +35,7 @@ def stopped(child):
     return status_of(child)
 
 
-class Confinement(PluginCase):
+class Confinement(Traced):
     def test_in_the_pod_it_can_write_rules_and_little_else(self):
         pod = self.pod()
         document = mesh_conf(pod)
@@ -60,6 +63,35 @@ class Confinement(PluginCase):
                 self.assert_passed(run("ADD", document, pod), document)
                 self.assert_success_silent(run("DEL", document, pod))
                 self.assert_not_redirected(pod)
+
+    def what_writes(self, command, pod):
+        """By which steps a traced call through nf_tables comes to its first write, or to a child."""
+        wrap = self.strace("-e", "trace=capset,seccomp,clone,sendto")
+        document = mesh_conf(pod, addresses=(V6,), backend="nftables", logLevel="warn")
+        outcome = run(command, document, pod, wrap=wrap)
+        self.assertEqual((outcome.rc, outcome.stderr), (0, ""))
+        steps = []
+        for call in self.calls():
+            if call.startswith("clone("):
+                return [*steps, "child"]
+            if BATCH_BEGIN.search(call):
+                return [*steps, "write"]
+            if call.startswith("seccomp("):
+                steps.append("filter")
+            if call.startswith("capset(") and NET_ADMIN_ALONE in call:
+                steps.append("NET_ADMIN alone")
+        return steps
+
+    def test_of_a_pod_with_its_own_users_it_keeps_no_more_than_it_needs(self):
+        pod = UserPod()
+        self.addCleanup(pod.delete)
+        alone = ["filter", "NET_ADMIN alone", "filter", "write"]
+        self.assertEqual(self.what_writes("ADD", pod), alone)
+        # Tables of others have to be looked into, and are nothing to write.
+        pod.inside("iptables-legacy", "-t", "nat", "-A", "OUTPUT", "-j", "RETURN")
+        self.assertEqual(self.what_writes("DEL", pod), alone)
+        pod.inside("iptables-legacy", "-t", "nat", "-N", "ISTIO_OUTPUT")
+        self.assertEqual(self.what_writes("ADD", pod), ["filter", "child"])
 
     def test_before_it_knows_whose_pod_it_is_it_can_do_what_root_can(self):
         pod, agent = self.pod(), Agent(self, hang)

@@ -60,8 +60,8 @@ std::vector<Ruleset> Tables::read_mangle() {
 }
 
 bool Tables::holds_ours() {
-  return std::any_of(families.begin(), families.end(), [](Family family) {
-    const std::vector<Table> tables = existing_tables(family);
+  return std::any_of(families.begin(), families.end(), [&](Family family) {
+    const std::vector<Table>& tables = existing(family);
     return std::any_of(tables.begin(), tables.end(), [&](Table table) {
       return !owned(read_family(family, {table})).tables.empty();
     });
