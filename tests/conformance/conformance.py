@@ -6,6 +6,7 @@ no sanitizer reports; a call that fails and one that only reads leave the pod as
 and after each case the node's namespace, its folders of state and the working directory are as before.
 """
 
+import collections
 import contextlib
 import os
 import pathlib
@@ -236,17 +237,21 @@ class ConformanceCase(Traced):
             self.assert_not_redirected(pod)
 
     def places(self, command, document, pod):
-        """The system calls of a call that succeeds, from reading stdin on: (name, which of that name)."""
+        """The system calls of a call that succeeds, from reading stdin on: (name, which of that name in a process).
+
+        In order, and each once: it is the first process to come there that something happens to.
+        """
         self.assertEqual(self.call(command, document, pod, wrap=self.strace()).rc, 0)
-        names, found, reading = [], [], False
-        for line in self.calls():
-            reading = reading or line.startswith("read(0,")
-            name = line.split("(")[0]
-            names.append(name)
+        counts, found, reading = collections.Counter(), {}, False
+        for line in self.log.read_text().splitlines():
+            process, call = line.split(maxsplit=1)
+            reading = reading or call.startswith("read(0,")
+            name = call.split("(")[0]
+            counts[process, name] += 1
             if reading and name.isidentifier():
-                found.append((name, names.count(name)))
+                found[name, counts[process, name]] = None
         self.assertGreater(len(found), 10)
-        return found
+        return list(found)
 
     def at(self, place, what):
         """How to run the plugin so that this happens at that system call: "signal=SIGKILL", "error=EMFILE"."""

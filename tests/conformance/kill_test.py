@@ -9,7 +9,7 @@ import signal
 
 from tests.conformance.conformance import SPARSER, ConformanceCase, ours
 from tests.protocol.netconf import V4, V6
-from tests.protocol.runtime import without_counters
+from tests.protocol.runtime import UserPod, without_counters
 
 DUAL = (V6, V4)
 # The save tools without -t: naming a table would bring it into being.
@@ -82,9 +82,18 @@ class Kills(ConformanceCase):
             if re.search("tproxy to|-j TPROXY", rules):
                 self.assertLessEqual({(family, which) for which in ROUTING}, set(left))
 
-    def killed(self, old, new):
-        """From one configuration to another, None being none, killed at each system call in turn."""
-        pod, fresh = self.pod(), self.pod()
+    def user_pod(self):
+        pod = UserPod()
+        self.addCleanup(pod.delete)
+        return pod
+
+    def killed(self, old, new, every=1, make=None):
+        """From one configuration to another, None being none, killed at each system call in turn, or every so many.
+
+        In a pod that `make` makes. Where the plugin has a child, a place is one of either: which of the two comes to
+        its n-th call of a name first is killed, and the child goes with the plugin.
+        """
+        pod, fresh = (make or self.pod)(), (make or self.pod)()
         self.reach(fresh, new)
         after = parts(fresh)
         self.reach(pod, old)
@@ -97,7 +106,10 @@ class Kills(ConformanceCase):
 
         def kill(place):
             wrap = self.at(place, "signal=SIGKILL")
-            return self.call(command, document, pod, rc=(0, -signal.SIGKILL), wrap=wrap).rc != 0
+            # Of a child's death there is somebody to tell, who fails if it is an ADD.
+            rc = (0, -signal.SIGKILL, *((1,) if make else ()))
+            outcome = self.call(command, document, pod, rc=rc, wrap=wrap)
+            return outcome.rc < 0 or "was killed by signal 9" in outcome.stderr + outcome.stdout.decode()
 
         def mend(place):
             self.reach(pod, new or old)
@@ -110,7 +122,7 @@ class Kills(ConformanceCase):
 
         self.assertGreater(len(places), 20)
         kills, seen, left = [], [], before
-        for place in places[::SPARSER]:
+        for place in places[:: every * SPARSER]:
             if left != before:
                 self.reach(pod, old)
             with self.subTest(old=old, new=new, place=place):
@@ -155,7 +167,17 @@ class Kills(ConformanceCase):
     def test_a_fresh_pod(self):
         with self.many():
             self.killed(None, {"backend": "nftables", **PLAIN})
+            self.killed(None, {"backend": "xtables", **TPROXY})
 
     def test_a_pod_that_ends(self):
         with self.many():
             self.killed({"backend": "nftables", **TPROXY}, None)
+            self.killed({"backend": "xtables", **TPROXY}, None)
+
+    def test_a_fresh_pod_with_users_of_its_own(self):
+        with self.many():
+            self.killed(None, {"backend": "xtables", **TPROXY}, 2, self.user_pod)
+
+    def test_a_pod_with_users_of_its_own_that_ends(self):
+        with self.many():
+            self.killed({"backend": "xtables", **TPROXY}, None, 2, self.user_pod)
