@@ -76,9 +76,10 @@ std::variant<Netns, NotNetns> Netns::open(const std::string& path) {
   }
   struct statfs file_system {};
   if (fstatfs(fd.get(), &file_system) != 0) throw Error(errno, "statfs " + quote(path));
-  if (file_system.f_type != NSFS_MAGIC || ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
-    return NotNetns{.reason = "is not a network namespace"};
-  }
+  const bool is_namespace = file_system.f_type == NSFS_MAGIC;
+  const int type = is_namespace ? ioctl(fd.get(), NS_GET_NSTYPE) : 0;
+  if (type < 0) throw Error(errno, "ask what kind of namespace " + quote(path) + " is");
+  if (type != CLONE_NEWNET) return NotNetns{.reason = "is not a network namespace"};
   Fd home(::open(own_netns_path, O_RDONLY | O_CLOEXEC));
   if (!home) throw Error(errno, std::string("open ") + own_netns_path);
   return Netns(std::move(fd), std::move(home));

@@ -26,6 +26,7 @@
 #include <variant>
 
 #include <linux/capability.h>
+#include <linux/nsfs.h>
 
 #include "rules/error.h"
 #include "rules/kernel/pod_namespace.h"
@@ -147,6 +148,15 @@ TEST_CASE("a path that cannot be judged is an error") {
           if (setrlimit(RLIMIT_NOFILE, &none) != 0) return std::string("setrlimit");
           return outcome();
         }) == prefix + "Too many open files");
+  const TestNetns netns;
+  CHECK(in_child([&] {
+          refuse(SYS_ioctl, {{.index = 1, .value = NS_GET_NSTYPE}}, EPERM);
+          try {
+            return std::string(Netns::open(netns.path()).index() == 0 ? "opened" : "judged");
+          } catch (const Error& error) {
+            return std::string(error.what());
+          }
+        }) == "ask what kind of namespace \"" + netns.path() + "\" is: Operation not permitted");
 }
 
 TEST_CASE("the own namespace is told apart from others") {
