@@ -27,6 +27,8 @@ ERRORS = {
     "ioctl": ("ENOMEM",), "flock": ("ENOLCK",), **({} if SANITIZED else {"mmap": ("ENOMEM",)}),
     "clone": ("EAGAIN",), "clone3": ("EAGAIN",), "fork": ("EAGAIN",), "vfork": ("EAGAIN",),
 }  # fmt: skip
+# What the kernel, or a security module, says to a caller that may not: also in the middle of what it could begin.
+REFUSALS = {name: ("EPERM",) for name in ("socket", "setsockopt", "getsockopt", "sendto", "sendmsg", "ioctl")}
 NETLINK_ERRORS = {name: ERRORS[name] for name in ("bind", "sendmsg", "recvmsg")}
 YEAR = 365 * 24 * 3600
 # Of the child that writes for a pod with users of its own: in that pod, and with the first table written. Of such
@@ -195,11 +197,12 @@ class Streams(ConformanceCase):
 
 
 class Exhausted(ConformanceCase):
-    @case("A-147", "whatever the kernel has run out of, at any call: all is done, or undone and said")
+    @case("A-147", "whatever the kernel has run out of or refuses, at any call: all is done, or undone and said")
     def test_a_147(self):
         pod = self.pod()
         backends, tproxy = ("auto", "nftables"), {"interceptionMode": "TPROXY"}
-        for backend, (errors, keys) in itertools.product(backends, ((ERRORS, {}), (NETLINK_ERRORS, tproxy))):
+        kinds = ((ERRORS, {}), (NETLINK_ERRORS, tproxy), (REFUSALS, {}))
+        for backend, (errors, keys) in itertools.product(backends, kinds):
             document = ours(pod, addresses=DUAL, **{**keys, "backend": backend})
             places = self.places("ADD", document, pod)
             faults = [(place, error) for place in places for error in errors.get(place[0], ())]
@@ -211,6 +214,8 @@ class Exhausted(ConformanceCase):
                     self.clean(outcome, pod)
                     if outcome.rc == 0:
                         self.silent("CHECK", document, pod)
+                    elif error == "EPERM":
+                        self.assert_error(outcome, {*range(100, 110)}, "Operation not permitted")
 
 
 def members(session):
