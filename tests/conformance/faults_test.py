@@ -11,10 +11,12 @@ import subprocess
 import time
 
 from tests.conformance.cases import case
+from tests.conformance.clocks import MONOTONIC, THAT_JUMP, without_clocks
 from tests.conformance.conformance import SANITIZED, SLOWER, SPARSER, ConformanceCase, ours, plain, wait_for
 from tests.conformance.meanwhile import MeanwhileCase
 from tests.protocol import runtime
 from tests.protocol.fake_agent import Agent, hang
+from tests.protocol.lock_test import locked
 from tests.protocol.netconf import V4, V6
 from tests.protocol.process_test import CLOSED_STDERR, CLOSED_STDOUT
 
@@ -194,6 +196,20 @@ class Streams(ConformanceCase):
             self.assertGreater(outcome.seconds, 0.25)
             self.assertLess(outcome.seconds, 2 * SLOWER)
         self.passes(plain(), wrap=NEXT_YEAR)
+        self.nowhere_by_the_time_of_day()
+
+    def nowhere_by_the_time_of_day(self):
+        """A program that would ask what time it is dies of it, in every wait there is."""
+        agent, pod, wrap = Agent(self, hang), self.pod(), without_clocks(THAT_JUMP)
+        self.assertEqual(subprocess.run((*wrap, "/bin/date"), capture_output=True).returncode, -signal.SIGSYS)
+        self.call("ADD", ours(pod), pod, rc=(-signal.SIGSYS,), wrap=without_clocks((MONOTONIC,)))
+        for limit in ({"agentTimeoutMs": 300}, {"agentTimeoutMs": 9000, "deadlineMs": 1000}):
+            document = ours(pod, agentSocket=agent.path, **limit)
+            self.assert_error(self.call("ADD", document, pod, wrap=wrap), 11)
+        for backend in ("xtables", "nftables"):
+            with locked(pod):
+                self.assertIn("lock", self.add(pod, ours(pod, backend=backend), wrap=wrap).stderr)
+        self.delete(pod, wrap=wrap)
 
 
 class Exhausted(ConformanceCase):
