@@ -95,7 +95,7 @@ void enter(const Fd& user_namespace, int netns, int answer) {
   if (setns(user_namespace.get(), CLONE_NEWUSER) != 0) {
     throw Error(errno, "enter the pod's user namespace");
   }
-  // The kernel forgets it with the credentials that change.
+  // The kernel has forgotten it, unless the namespace is our own user's.
   die_with_parent(answer);
   if (setns(netns, CLONE_NEWNET) != 0) throw Error(errno, "enter the network namespace");
 }

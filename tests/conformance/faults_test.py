@@ -16,7 +16,7 @@ from tests.conformance.conformance import SANITIZED, SLOWER, SPARSER, Conformanc
 from tests.conformance.meanwhile import MeanwhileCase
 from tests.protocol import runtime
 from tests.protocol.fake_agent import Agent, hang
-from tests.protocol.lock_test import locked
+from tests.protocol.lock_test import NOBODY, locked
 from tests.protocol.netconf import V4, V6
 from tests.protocol.process_test import CLOSED_STDERR, CLOSED_STDOUT
 
@@ -33,11 +33,18 @@ ERRORS = {
 REFUSALS = {name: ("EPERM",) for name in ("socket", "setsockopt", "getsockopt", "sendto", "sendmsg", "ioctl")}
 NETLINK_ERRORS = {name: ERRORS[name] for name in ("bind", "sendmsg", "recvmsg")}
 YEAR = 365 * 24 * 3600
-# Of the child that writes for a pod with users of its own: in that pod, and with the first table written. Of such
-# calls the plugin itself makes fewer.
-WITHIN = (("setns", 2), ("setsockopt", 6))
+# Of the child that writes for a pod with users of its own: before it has asked to die with the plugin, in that pod,
+# and with the first table written. Of such calls the plugin itself makes fewer.
+HELD_UP = re.compile(r"^(\d+) +--- stopped by SIGSTOP", re.MULTILINE)
+BEFORE, WITHIN = ("dup3", 1), (("setns", 2), ("setsockopt", 6))
 NEXT_YEAR = ("unshare", "--time", "--monotonic", str(YEAR), "--boottime", str(YEAR), "--fork")
 DUAL = (V6, V4)
+
+
+class OthersPod(runtime.UserPod):
+    """Entering a namespace that is not the user's own, a process loses what it has asked the kernel for."""
+
+    owner = NOBODY
 
 
 class Signals(MeanwhileCase):
@@ -107,24 +114,32 @@ class Signals(MeanwhileCase):
         child.kill()
         self.assertLess(self.ended(child).seconds, 0.5 * SLOWER)
         self.assertFalse(members(child.pid))
-        for place in WITHIN:
+        for place in (BEFORE, *WITHIN):
             with self.subTest(place=place):
                 self.killed_above_a_child(place)
 
     def killed_above_a_child(self, place):
         """The plugin dies while the child that writes for it is held up at this call."""
-        pod = runtime.UserPod()
+        pod = OthersPod()
         self.addCleanup(pod.delete)
         document = ours(pod, backend="xtables")
+        self.log.unlink(missing_ok=True)
         child = self.start(document, pod, self.at(place, "signal=SIGSTOP"))
-        self.assertTrue(wait_for(lambda: held_up(child.pid)), "no child was held up")
-        plugin, writer = held_up(child.pid)
+        self.assertTrue(wait_for(lambda: self.log.exists() and HELD_UP.search(self.log.read_text())))
+        writer = int(HELD_UP.search(self.log.read_text())[1])
+        plugin = members(child.pid)[writer]
+        self.assertNotEqual(plugin, child.pid, "it is not the child that was held up")
         os.kill(plugin, signal.SIGKILL)
+        if place == BEFORE:
+            self.assertTrue(wait_for(lambda: plugin not in members(child.pid)))
+            os.kill(writer, signal.SIGCONT)
         gone = wait_for(lambda: not members(child.pid), 0.5 * SLOWER)
         if not gone:
             os.kill(writer, signal.SIGCONT)
         self.assertLess(self.ended(child).seconds, 0.5 * SLOWER)
         self.assertTrue(gone, "the child lives on")
+        if place == BEFORE:
+            self.assert_not_redirected(pod)
         self.delete(pod, document)
         time.sleep(2)
         self.assert_not_redirected(pod)
@@ -235,18 +250,12 @@ class Exhausted(ConformanceCase):
 
 
 def members(session):
-    """The processes of a session that have not ended: {process: (state, parent)}, as proc(5) has them."""
+    """The processes of a session that have not ended: {process: its parent}."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             stat = pathlib.Path(f"/proc/{name}/stat").read_text()
             state, parent, _, its_session = stat.rpartition(")")[2].split()[:4]
             if int(its_session) == session and state not in "ZX":
-                found[int(name)] = (state, int(parent))
+                found[int(name)] = int(parent)
     return found
-
-
-def held_up(session):
-    """A process of the session that a signal has stopped, behind its parent; none if none is."""
-    return next(((parent, process) for process, (state, parent) in members(session).items()
-                 if state in "Tt" and parent != session), None)  # fmt: skip

@@ -127,15 +127,17 @@ class Pod:
 class UserPod(Pod):
     """A pod with a user namespace of its own, mapped as the kubelet does: 65,536 users, from the pod's root on."""
 
+    owner = None  # of the namespace, a user of the node; root if none
+
     def _create(self):
         name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
         command = ["unshare", "--user", "--net", "sh", "-c", "echo; exec sleep 20"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
-            owner.stdout.readline()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, user=self.owner) as holder:
+            holder.stdout.readline()
             for file in ("uid_map", "gid_map"):
-                pathlib.Path(f"/proc/{owner.pid}/{file}").write_text("0 100000 65536\n")
-            tool("ip", "netns", "attach", name, str(owner.pid))
-            owner.kill()
+                pathlib.Path(f"/proc/{holder.pid}/{file}").write_text("0 100000 65536\n")
+            tool("ip", "netns", "attach", name, str(holder.pid))
+            holder.kill()
         _made.add(name)
         return name
 
