@@ -8,12 +8,12 @@
 #include <string>
 
 #include "cmd/agent_socket.h"
+#include "cmd/sluice-cni/early_namespace.h"
 #include "cmd/sluice-cni/signals.h"
 #include "cmd/stdio.h"
 #include "cni/code.h"
 #include "cni/plugin.h"
 #include "cni/report.h"
-#include "rules/kernel/pod_namespace.h"
 #include "rules/kernel/readiness.h"
 
 namespace {
@@ -56,10 +56,12 @@ int main() {
   cmd::catch_signals(cni::default_deadline);
   const bool has_stdout = cmd::open_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of write(2), not our end
+  const cni::GetEnv get_env = [](const char* name) -> const char* { return std::getenv(name); };
+  cmd::EarlyNamespace early(get_env);
   const cni::Outcome outcome = cni::run({
-      .get_env = [](const char* name) -> const char* { return std::getenv(name); },
+      .get_env = get_env,
       .read_stdin = read_stdin,
-      .open_namespace = kernel::enter_pod_namespace,
+      .open_namespace = [&](const std::string& path) { return early.open(path); },
       .ask_agent =
           [](const std::string& socket, const std::string& packet,
              std::chrono::milliseconds timeout) {

@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import json
+import os
 
 from tests.protocol import fake_agent
 from tests.protocol.contract import PluginCase
@@ -219,6 +220,7 @@ class Absence(AgentCase):
 
     def test_an_impostor_is_told_nothing(self):
         impostor = Process(self, uid=65534, count=2)
+        os.chmod(impostor.path, 0o666)
         pod = self.pod()
         with self.unchanged(pod):
             self.assert_error(self.add(impostor, pod), 11, "it is not root")

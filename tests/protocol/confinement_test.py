@@ -3,15 +3,19 @@
 
 import re
 import signal
+import subprocess
 import time
 
 from tests.protocol.fake_agent import Agent, hang
 from tests.protocol.lock_test import finish, locked, start
 from tests.protocol.netconf import V6, mesh_conf
-from tests.protocol.runtime import UserPod, run
+from tests.protocol.runtime import PLUGIN, UserPod, environment, run
+from tests.protocol.signals_test import READ, waits_in
 from tests.protocol.trace_test import Traced
 
 NET_ADMIN = 1 << 12
+# CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN.
+TO_ENTER = 1 << 12 | 1 << 13 | 1 << 21
 # strace knows the name of the type in some families of netlink only.
 BATCH_BEGIN = re.compile(r"nlmsg_type=(0x10|NFNL_MSG_BATCH_BEGIN)\b")
 NET_ADMIN_ALONE = "effective=1<<CAP_NET_ADMIN, permitted=1<<CAP_NET_ADMIN, inheritable=0"
@@ -93,12 +97,30 @@ class Confinement(Traced):
         pod.inside("iptables-legacy", "-t", "nat", "-N", "ISTIO_OUTPUT")
         self.assertEqual(self.what_writes("ADD", pod), ["filter", "child"])
 
-    def test_before_it_knows_whose_pod_it_is_it_can_do_what_root_can(self):
+    def assert_few_capabilities(self, child):
+        status = status_of(child)
+        for name, kept in (("CapEff", TO_ENTER), ("CapPrm", TO_ENTER), ("CapInh", 0), ("CapAmb", 0)):
+            self.assertEqual(int(status[name], 16), kept, status)
+        self.assertEqual(status["NoNewPrivs"], "1")
+
+    def test_nothing_is_read_with_more_capabilities_than_entering_takes(self):
+        pod = self.pod()
+        for command, of in (("ADD", pod), ("DEL", pod), ("CHECK", pod), ("ADD", None), ("DEL", None), ("GC", None),
+                            ("STATUS", None)):
+            with self.subTest(command=command, pod=of):
+                child = subprocess.Popen([PLUGIN], env=environment(command, of), stdin=subprocess.PIPE,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+                with child:
+                    self.assertTrue(waits_in(child, *READ))
+                    self.assert_few_capabilities(child)
+
+    def test_before_it_knows_whose_pod_it_is_it_can_ask_the_agent(self):
         pod, agent = self.pod(), Agent(self, hang)
         child = start("ADD", mesh_conf(pod, agentSocket=agent.path, agentTimeoutMs=9000), pod)
         deadline = time.monotonic() + 10
         while not agent.questions() and time.monotonic() < deadline:
             time.sleep(0.002)
+        self.assert_few_capabilities(child)
         self.assertEqual(status_of(child)["Seccomp"], "0")
         child.send_signal(signal.SIGTERM)
         self.assertEqual(finish([child])[0][0], 1)
