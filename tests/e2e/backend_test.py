@@ -4,6 +4,7 @@
 import os
 import secrets
 import shlex
+import socket
 import subprocess
 import sys
 
@@ -141,13 +142,19 @@ class SwitchTest(BackendCase):
                        for line in self.inside(pod, "nft", "list", "table", *name.split()).splitlines()]
 
     def test_no_connection_passes_meanwhile(self):
-        """Connections all the time while the backend changes: none goes past the sidecar."""
+        """Connections all the time while the backend changes: none goes past the sidecar, and those that were
+        there before go on."""
         pod = self.live_pod()
         self.sluice("apply", pod, "--backend", "xtables", "--ipv6", "always")
         connections = [(Connection(APP, V4.outside, 80), captured_outbound(V4.outside, 80)),
                        (Connection(APP, V6.outside, 80), captured_outbound(V6.outside, 80)),
                        (Connection(CLIENT, V4.pod, 8080), captured_inbound(V4.pod, 8080)),
                        (Connection(SIDECAR, V4.outside, 80), "outside:80")]
+        held = []
+        for connection, wanted in connections:
+            landing, *ends = pod.hold(connection)
+            self.assertEqual(wanted, str(landing), connection.title())
+            held.append((connection, ends))
         seen = 0
         for turn in range(SWITCHES):
             backend = BACKENDS[(turn + 1) % 2]
@@ -160,7 +167,19 @@ class SwitchTest(BackendCase):
                         self.assertEqual(wanted, str(got), f"turn {turn}: {connection.title()}")
                 self.assertEqual(0, switching.returncode, switching.stderr.read())
             self.holder_is(pod, backend)
+            for connection, ends in held:
+                self.talk(*ends, f"turn {turn}: {connection.title()} does not go on")
         self.assertGreater(seen, SWITCHES)
+
+    def talk(self, one: socket.socket, other: socket.socket, complaint: str) -> None:
+        """Something said in each direction is heard."""
+        for speaker, listener in ((one, other), (other, one)):
+            try:
+                speaker.sendall(b"on")
+                heard = listener.recv(512)
+            except OSError as error:
+                self.fail(f"{complaint}: {error}")
+            self.assertEqual(b"on", heard, complaint)
 
 
 class DifferentialTest(BackendCase):

@@ -130,19 +130,36 @@ class LivePod(Pod):
             self._accepted.clear()
             self._landings.clear()
 
+    def hold(self, connection: Connection) -> tuple[Landing, socket.socket, socket.socket]:
+        """A TCP connection that stays open until the end, and both of its ends."""
+        attempt = _Attempt(self.namespace(connection.caller.place), connection)
+        self._serve([attempt], keep=True)
+        self._unwatch(attempt.socket)
+        ends = [attempt.socket, *self._accepted]
+        for end in ends:
+            self._open.callback(abort, end)
+            end.settimeout(PATIENCE_SECONDS)
+        landing = self._landing(attempt)
+        self._accepted.clear()
+        self._landings.clear()
+        if len(ends) != 2:
+            raise RuntimeError(f"{connection.title()}: {landing}")
+        return landing, ends[0], ends[1]
+
     def _landing(self, attempt: "_Attempt") -> Landing:
         if attempt.answer is None:
             return Landing(attempt.failure or "timeout")
         return self._landings[attempt.answer]
 
-    def _serve(self, attempts: list["_Attempt"]) -> None:
+    def _serve(self, attempts: list["_Attempt"], keep: bool = False) -> None:
         """Until each attempt has its answer or its failure, or all patience is lost."""
         waiting = set(attempts)
 
         def step(attempt: _Attempt) -> None:
             if attempt.step():
                 waiting.discard(attempt)
-                self._forget(attempt.socket)
+                if not keep:
+                    self._forget(attempt.socket)
 
         for attempt in attempts:
             self._watch(attempt.socket, lambda one=attempt: step(one))
@@ -161,9 +178,12 @@ class LivePod(Pod):
         self._poll.register(watched.fileno(), select.EPOLLIN)
         self._ready[watched.fileno()] = ready
 
-    def _forget(self, watched: socket.socket) -> None:
+    def _unwatch(self, watched: socket.socket) -> None:
         if self._ready.pop(watched.fileno(), None):
             self._poll.unregister(watched.fileno())
+
+    def _forget(self, watched: socket.socket) -> None:
+        self._unwatch(watched)
         abort(watched)
 
     def _start(self, server: Server) -> None:
