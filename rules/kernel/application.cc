@@ -62,6 +62,7 @@ void Application::apply(const Interception& wanted) {
 bool Application::other_holds_ours() {
   bool holds = false;
   attempt([&] { holds = other_.holds_ours(); });
+  if (!holds) append(notices_, other_.left_alone());
   return holds;
 }
 

@@ -38,6 +38,9 @@ class RuleTables {
   // Whether there is anything of ours (ownership.h), creating no table. Throws Error.
   virtual bool holds_ours() = 0;
 
+  // What holds_ours() did not count though it bears a name of ours. write() tells it by itself.
+  virtual Notices left_alone() const { return {}; }
+
   // Makes what is ours equal wanted.rulesets and reads it back; what is as wanted already is not
   // written again. Throws Error as Backend::apply, but what was written stays until roll_back().
   virtual Notices write(const Interception& wanted) = 0;

@@ -99,6 +99,9 @@ struct ChainNames {
 // it if iptables has a built-in chain of that name: it is none.
 ChainNames parse_chain_name(std::string_view name);
 
+// Whether they are names that to_nft() gives: one of ours (chains.h), or a built-in chain's.
+bool is_written(const ChainNames& names);
+
 // Whether nft(8) reads the name without quotes, wherever it stands: letters, digits and "_.-", a
 // letter first.
 bool is_identifier(std::string_view name);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "rules/nft/model.h"
+#include "rules/ownership.h"
 
 namespace sluice::nft {
 namespace {
@@ -55,6 +56,10 @@ ChainNames parse_chain_name(std::string_view name) {
   const std::string chain(front);
   const bool own = *table != sluice::Table::nat && !is_builtin_chain(*table, chain);
   return own ? ChainNames{.table = *table, .chain = chain} : own_of_nat(name);
+}
+
+bool is_written(const ChainNames& names) {
+  return is_owned_chain(names.chain) || is_builtin_chain(names.table, names.chain);
 }
 
 bool is_identifier(std::string_view name) {

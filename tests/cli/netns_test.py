@@ -2,12 +2,26 @@
 """sluice apply, read, check and remove on a real namespace."""
 
 import json
+import subprocess
 
 from tests.cli.command import CommandCase, sluice
+from tests.e2e.cni import COMMAND_SECONDS
 from tests.e2e.pod import V4, Pod
 from tests.e2e.cases import PodCase
 
 DIFFERENT = 2
+FIREWALL = """
+table inet filter {
+  chain input {
+    type filter hook input priority 0; policy drop;
+    iifname "lo" accept
+    tcp dport 22 accept
+  }
+  chain ISTIO_OUTPUT {
+    counter return
+  }
+}
+"""
 
 
 class NamespaceTest(PodCase, CommandCase):
@@ -81,6 +95,27 @@ class NamespaceTest(PodCase, CommandCase):
         before = self.reads()
         self.assertIn("- unexpected: IPv6 nat: -N ISTIO_OUTPUT\n", self.prints("remove", *self.netns, "--dry-run"))
         self.assertEqual(self.reads(), before)
+
+    def test_a_firewall_with_a_chain_of_ours_is_left_alone(self):
+        """Whatever the command: its policy and its port 22 stay, and do not make it ours."""
+        self.in_pod("nft", "-f", "-", text=FIREWALL)
+        before = self.in_pod("nft", "list", "ruleset")
+        self.assertEqual(self.reads(), "# ip6tables\n")
+        for backend in ("auto", "nftables"):
+            with self.subTest(backend=backend):
+                place = (*self.netns, "--backend", backend)
+                settings = (*place, "--ipv6", "always")
+                for command, words in (("apply", settings), ("apply", settings), ("remove", place)):
+                    done = sluice(command, *words)
+                    self.assertEqual((done.rc, done.out), (0, ""), done)
+                    self.assertEqual(done.err.count("table \"filter\" of nf_tables"), 1, done)
+                    if command == "apply":
+                        self.assertEqual(self.prints("check", *settings), "")
+                self.assertEqual(self.in_pod("nft", "list", "ruleset"), before)
+
+    def in_pod(self, *words, text=""):
+        return subprocess.run(["nsenter", f"--net={self.pod.netns}", *words], input=text, text=True,
+                              capture_output=True, check=True, timeout=COMMAND_SECONDS).stdout
 
     def test_a_pod_that_is_not_redirected_is_left_alone(self):
         manifest = json.dumps({"kind": "Pod", "metadata": {"name": "a", "namespace": "b"}})

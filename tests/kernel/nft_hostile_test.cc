@@ -129,6 +129,19 @@ TEST_CASE("a built-in chain with another hook is opaque") {
   }
 }
 
+TEST_CASE("a chain that others put into our own table goes and is told") {
+  const TestNetns netns;
+  nft_load(netns,
+           "table inet sluice {\n chain input { type filter hook input priority 0; policy drop;\n"
+           " }\n}\n");
+  CHECK(
+      nft_write(netns, wanted()) ==
+      Notices{"chain \"input\", which others put into table \"sluice\" of nf_tables, is gone with "
+              "all that was in it"});
+  CHECK(nft_write(netns, wanted()).empty());
+  CHECK(nft_read(netns) == canonical_of(wanted()));
+}
+
 TEST_CASE("a dormant table holds nothing and is ours") {
   const TestNetns netns;
   nft_write(netns, wanted());

@@ -89,6 +89,68 @@ TEST_CASE("one table of ours is read, the others are named") {
   CHECK(netns.must({"nft", "list", "tables"}) == "table inet c\ntable inet sluice\n");
 }
 
+// A firewall with one chain of ours among its own, before or behind it.
+std::string firewall(const std::string& name, bool first) {
+  const std::string ours = " chain ISTIO_OUTPUT { counter return\n }\n";
+  const std::string input =
+      " chain input { type filter hook input priority 0; policy drop; tcp dport 22 accept\n }\n";
+  return "table inet " + name + " {\n" + (first ? ours + input : input + ours) + "}\n";
+}
+
+TEST_CASE("a table of others with a chain of ours among theirs stays and is told") {
+  const bool first = GENERATE(true, false);
+  const TestNetns netns;
+  nft_load(netns, firewall("filter", first));
+  const std::string before = nft_list(netns);
+  const Notices told{
+      "table \"filter\" of nf_tables has chains of others beside one with a name of ours and "
+      "stays"};
+  CHECK_FALSE(nft_holds_ours(netns));
+  CHECK(nft_read(netns).empty());
+  const Interception wanted = both_families(small_config());
+  CHECK(nft_write(netns, wanted) == told);
+  CHECK(nft_write(netns, wanted) == told);
+  CHECK(nft_read(netns) == canonical_of(wanted));
+  CHECK(strays(netns).empty());
+  CHECK(nft_write(netns, {}) == told);
+  CHECK(difference(before, nft_list(netns)) == nothing);
+}
+
+TEST_CASE("of many tables of others with a chain of ours one is named") {
+  const TestNetns netns;
+  std::vector<TableObject> tables;
+  for (int i = 100; i < 200; ++i) {
+    tables.push_back(table_of_ours("t" + std::to_string(i)));
+    tables.back().chains.push_back({.name = "input"});
+  }
+  netns.inside([&] { create(*Socket::open(), tables); });
+  CHECK(nft_write(netns, {}) ==
+        Notices{"table \"t100\" of nf_tables has chains of others beside one with a name of ours "
+                "and stays, and so do others like it: 63"});
+}
+
+TEST_CASE("a table whose other chains are beyond what is looked at stays") {
+  const TestNetns netns;
+  TableObject many{.name = "many"};
+  for (int i = 0; i < 131'071; ++i) many.chains.push_back({.name = std::to_string(i)});
+  netns.inside([&] { create(*Socket::open(), {many}); });
+  nft_load(netns, firewall("filter", true));
+  CHECK_FALSE(nft_holds_ours(netns));
+  CHECK(nft_write(netns, {}).size() == 1);
+  CHECK(netns.must({"nft", "list", "tables"}) == "table inet many\ntable inet filter\n");
+}
+
+TEST_CASE("a table that is told by all its chains may have built-in ones") {
+  const TestNetns netns;
+  nft_load(netns,
+           "table inet b {\n chain ISTIO_DIVERT-mangle { counter return\n }\n"
+           " chain output-nat { type nat hook output priority -100; }\n}\n"
+           "table inet c {\n chain output-nat { type nat hook output priority -99; }\n}\n");
+  CHECK(nft_holds_ours(netns));
+  CHECK(nft_write(netns, {}).empty());
+  CHECK(netns.must({"nft", "list", "tables"}) == "table inet c\n");
+}
+
 TEST_CASE("of very many tables of ours some are left out, and gone in the end") {
   const TestNetns netns;
   std::vector<TableObject> tables;

@@ -103,6 +103,27 @@ TEST_CASE("rules that are in nftables stay there", "[switch]") {
   CHECK(netns.proc_net("ip_tables_names") == nothing);
 }
 
+TEST_CASE("a firewall that has a chain with a name of ours is left alone", "[switch]") {
+  TestNetns netns;
+  netns.must({"nft", "-f", "-"},
+             "table inet filter {\n chain input { type filter hook input priority 0; policy drop; "
+             "tcp dport 22 accept\n }\n chain ISTIO_OUTPUT { counter return\n }\n}\n");
+  const std::string before = netns.must({"nft", "list", "ruleset"});
+  CHECK(choose_in(netns.netns(), {}).reason == "the kernel offers it");
+  const BackendChoice choice = GENERATE(BackendChoice::xtables, BackendChoice::nftables);
+  PodBackend backend = backend_of(netns, choice);
+  const Interception wanted = both_families(small_config());
+  const auto is_told = [](const Notices& notices) {
+    return notices.size() == 1 && notices.front().find("table \"filter\"") == 0;
+  };
+  CHECK(diff(Interception{}, backend.read()).empty());
+  CHECK(is_told(backend.apply(wanted)));
+  CHECK(diff(wanted, backend.read()).empty());
+  CHECK(is_told(backend.remove()));
+  CHECK(held(netns) == Held{});
+  CHECK(difference(before, netns.must({"nft", "list", "ruleset"})) == nothing);
+}
+
 TEST_CASE("a switch that fails leaves the rules where they were", "[switch]") {
   TestNetns netns;
   const Interception wanted = both_families(small_config());

@@ -32,7 +32,9 @@ Error disturbed() {
           "read nf_tables: another writer came between " + std::to_string(attempts) + " times"};
 }
 
-// Of the inet tables with a chain of ours. Others' tables and chains leave nothing in memory.
+// Of the inet tables with a chain of ours. Others' tables and chains leave nothing in memory: the
+// kernel lists the chains of one table behind each other, and whoever writes meanwhile makes
+// another generation.
 class NameFinder {
  public:
   explicit NameFinder(std::string table) : table_(std::move(table)) {}
@@ -40,30 +42,53 @@ class NameFinder {
   // False if the answer was lost.
   bool look(Socket& socket) {
     try {
-      return socket.list(list_request(NFT_MSG_GETCHAIN), [&](View message) { take(message); }) !=
-             Listing::lost;
+      const Listing listing =
+          socket.list(list_request(NFT_MSG_GETCHAIN), [&](View message) { take(message); });
+      if (listing == Listing::lost) return false;
     } catch (const Error& error) {
       if (error.code() != std::errc::argument_list_too_long) throw;
-      return true;
+      // Nobody has seen what else is in the last one.
+      current_.has_others = true;
     }
+    conclude();
+    return true;
   }
 
   // Without the table that was asked for.
   const std::set<std::string>& names() const { return names_; }
+  std::set<std::string>& shared() { return shared_; }
 
  private:
+  struct Seen {
+    std::string table = {};
+    bool has_ours = false;
+    bool has_others = false;
+  };
+
   void take(View message) {
     if (left_-- == 0) throw Error(E2BIG, "look for tables of nf_tables");
     const std::optional<ChainPlace> place = chain_in(message);
-    if (!place || place->table == table_ || names_.size() == most_tables) return;
-    if (is_owned_chain(sluice::nft::parse_chain_name(place->chain).chain)) {
-      names_.insert(place->table);
+    if (!place || place->table == table_) return;
+    if (place->table != current_.table) {
+      conclude();
+      current_ = {.table = place->table};
     }
+    const sluice::nft::ChainNames names = sluice::nft::parse_chain_name(place->chain);
+    if (is_owned_chain(names.chain)) current_.has_ours = true;
+    if (!is_written(names)) current_.has_others = true;
+  }
+
+  void conclude() {
+    if (!current_.has_ours) return;
+    std::set<std::string>& all = current_.has_others ? shared_ : names_;
+    if (all.size() < most_tables) all.insert(current_.table);
   }
 
   std::string table_;
   std::size_t left_ = most_chains;
+  Seen current_;
   std::set<std::string> names_;
+  std::set<std::string> shared_;
 };
 
 void add_table(Socket& socket, Dump& dump, const std::string& table) {
@@ -79,6 +104,7 @@ std::optional<Snapshot> find_once(Socket& socket, const std::string& table) {
   add_table(socket, dump, table);
   for (const std::string& name : finder.names()) add_table(socket, dump, name);
   snapshot.others = dump.take();
+  snapshot.shared = std::move(finder.shared());
   auto chosen = std::find_if(snapshot.others.begin(), snapshot.others.end(),
                              [&](const TableObject& object) { return object.name == table; });
   if (chosen == snapshot.others.end()) chosen = snapshot.others.begin();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,12 @@ struct Snapshot {
   std::uint32_t generation = 0;
   // The table that was asked for by name; if there is none, the first of the others.
   std::optional<TableObject> table = std::nullopt;
-  // Every other table with a chain of ours (tables.h), sorted by name: only name and flags. Of more
-  // than 64 some are left out, and so is what comes behind 131,072 chains.
+  // Every other table that is ours (tables.h), sorted by name: only name and flags. Of more than 64
+  // some are left out, and so is what comes behind 131,072 chains.
   std::vector<TableObject> others = {};
+  // The names of tables that have a chain with a name of ours and are not ours: another chain
+  // stands beside it, or may stand behind the 131,072. Of more than 64 some are left out.
+  std::set<std::string> shared = {};
   // False: of `table` too there is only the name and the flags.
   bool whole = true;
 };

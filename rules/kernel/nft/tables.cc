@@ -45,8 +45,35 @@ Snapshot snapshot_of(Socket& socket, const std::string& table) {
   return find_tables(socket, table);
 }
 
+std::string named(const std::string& table) {
+  return "table " + quote(table) + " of nf_tables";
+}
+
 std::string named(const TableObject& table) {
-  return "table " + quote(table.name) + " of nf_tables";
+  return named(table.name);
+}
+
+// One line, however many there are: a pod may have made them.
+Notices shared_tables(const Snapshot& snapshot) {
+  if (snapshot.shared.empty()) return {};
+  std::string notice = named(*snapshot.shared.begin()) +
+                       " has chains of others beside one with a name of ours and stays";
+  if (const std::size_t more = snapshot.shared.size() - 1; more != 0) {
+    notice += ", and so do others like it: " + std::to_string(more);
+  }
+  return {notice};
+}
+
+// Of the table that is ours by its own name.
+Notices chains_of_others(const Snapshot& snapshot, const std::string& table) {
+  if (!snapshot.table || snapshot.table->name != table) return {};
+  const std::vector<ChainObject>& chains = snapshot.table->chains;
+  const auto other = std::find_if(chains.begin(), chains.end(), [](const ChainObject& chain) {
+    return !model::is_written(model::parse_chain_name(chain.name));
+  });
+  if (other == chains.end()) return {};
+  return {"chain " + quote(other->name) + ", which others put into " + named(table) +
+          ", is gone with all that was in it"};
 }
 
 // What others made after the last transaction is theirs to take away.
@@ -103,6 +130,7 @@ class NfTables : public RuleTables {
   std::vector<Ruleset> read() override;
   std::vector<std::string> strays() const override { return strays_; }
   bool holds_ours() override;
+  Notices left_alone() const override { return left_alone_; }
   Notices write(const Interception& wanted) override;
   Notices roll_back() override;
 
@@ -111,6 +139,7 @@ class NfTables : public RuleTables {
 
   std::string table_;
   std::vector<std::string> strays_;
+  Notices left_alone_;
   // What was there before write() changed it; nothing if it has not.
   std::optional<Snapshot> previous_;
 };
@@ -126,8 +155,12 @@ std::vector<Ruleset> NfTables::read() {
 }
 
 bool NfTables::holds_ours() {
+  left_alone_.clear();
   const std::unique_ptr<Socket> socket = Socket::open();
-  return socket && find_tables(*socket, table_).table;
+  if (!socket) return false;
+  const Snapshot found = find_tables(*socket, table_);
+  left_alone_ = shared_tables(found);
+  return found.table.has_value();
 }
 
 Notices NfTables::write(const Interception& wanted) {
@@ -142,13 +175,18 @@ Notices NfTables::write(const Interception& wanted) {
 
 Notices NfTables::write(Socket& socket, Goal& goal) {
   std::optional<std::uint32_t> written;  // the generation that is ours
+  Notices replaced;
   const Clock::time_point end = Clock::now() + commit_patience;
   bool last = false;
   for (int attempt = 1;; ++attempt) {
     Snapshot snapshot = snapshot_of(socket, table_);
     Notices notices = leave_owned(snapshot, table_);
+    kernel::append(notices, shared_tables(snapshot));
     if (last) kernel::append(notices, leave_others(snapshot, table_));
-    if (goal.is_reached(snapshot)) return notices;
+    if (goal.is_reached(snapshot)) {
+      kernel::append(notices, std::move(replaced));
+      return notices;
+    }
     // Of very many only some are seen, and deleted, at once.
     const bool more =
         !snapshot.others.empty() || (snapshot.table && snapshot.table->name != table_);
@@ -161,7 +199,10 @@ Notices NfTables::write(Socket& socket, Goal& goal) {
     const Commit commit = last ? Commit::anyway : Commit::if_unchanged;
     if (!replace_tables(socket, snapshot, goal.tables(), commit)) continue;
     written = snapshot.generation + 1;
-    if (!previous_) previous_ = std::move(snapshot);
+    if (!previous_) {
+      replaced = chains_of_others(snapshot, table_);
+      previous_ = std::move(snapshot);
+    }
   }
   throw Error(EAGAIN, "write table " + quote(table_) +
                           " of nf_tables: another writer changed it whenever it was written");
@@ -184,7 +225,9 @@ Notices NfTables::roll_back() {
     for (int attempt = 1; socket && attempt <= commit_attempts; ++attempt) {
       Snapshot snapshot = find_tables(*socket, table_);
       static_cast<void>(leave_owned(snapshot, table_));
-      const Commit commit = attempt == commit_attempts ? Commit::anyway : Commit::if_unchanged;
+      const bool last = attempt == commit_attempts;
+      if (last) kernel::append(notices, leave_others(snapshot, table_));
+      const Commit commit = last ? Commit::anyway : Commit::if_unchanged;
       if (replace_tables(*socket, snapshot, tables, commit)) return notices;
     }
     notices.push_back("could not put back table " + quote(table_) +
