@@ -17,6 +17,7 @@
 #include "rules/error.h"
 #include "tests/kernel/configs.h"
 #include "tests/kernel/foreign.h"
+#include "tests/kernel/nft_netns.h"
 #include "tests/kernel/refusal.h"
 #include "tests/kernel/test_netns.h"
 
@@ -111,7 +112,7 @@ TEST_CASE("what cannot be put back is named, and foreign rules stay all the same
   CHECK(difference(foreign, counted_rules(netns, Family::ipv4)) == nothing);
 }
 
-TEST_CASE("IPv6 that is disabled on lo is a notice, the rules are written") {
+TEST_CASE("IPv6 that is disabled on lo is a notice, the rules are written", "[backends]") {
   TestNetns netns;
   netns.set_sysctl("net/ipv6/conf/lo/disable_ipv6", "1");
   const Interception wanted = both_families(small_config());
@@ -120,7 +121,7 @@ TEST_CASE("IPv6 that is disabled on lo is a notice, the rules are written") {
   REQUIRE(notices.size() == 1);
   CHECK(notices.front() == "address ::6/128 is not added to lo: IPv6 is disabled there");
   const Interception live = netns.backend().read();
-  CHECK(live.rulesets == wanted.rulesets);
+  CHECK(live.rulesets == read_back(netns, wanted));
   CHECK(live.loopback_addresses.empty());
   CHECK(netns.backend().remove().empty());
 }
@@ -201,14 +202,15 @@ TEST_CASE("an address that cannot be added fails apply before any rule is writte
   CHECK(netns.proc_net("ip_tables_names").empty());
 }
 
-TEST_CASE("an address that cannot be taken out fails apply, and the rules are put back") {
+TEST_CASE("an address that cannot be taken out fails apply, and the rules are put back",
+          "[backends]") {
   TestNetns netns;
   netns.backend().apply(both_families(small_config()));
-  const std::string before = counted_state(netns);
+  const std::string before = netns.state();
   const auto weaken = [] { refuse(SYS_ioctl, {{.index = 1, .value = SIOCDIFADDR}}, EPERM); };
   CHECK_THAT(apply_in_child(netns, ipv4_only(large_config()), weaken),
              Catch::StartsWith("errno " + std::to_string(EPERM) + ": remove address ::6/128"));
-  CHECK(difference(before, counted_state(netns)) == nothing);
+  CHECK(difference(before, netns.state()) == nothing);
 }
 
 TEST_CASE("without privileges nothing is done") {

@@ -12,6 +12,7 @@
 #include "rules/diff.h"
 #include "rules/layout.h"
 #include "tests/kernel/configs.h"
+#include "tests/kernel/nft_netns.h"
 #include "tests/kernel/test_netns.h"
 
 namespace sluice::kernel {
@@ -40,23 +41,36 @@ void await_routes(const TestNetns& netns, const Interception& wanted) {
   FAIL("::6 has no route");
 }
 
-// The names in /proc/net/ip_tables_names, which are those of the tables that were ever used.
-std::vector<std::string> table_names(const TestNetns& netns, const std::string& file) {
-  std::istringstream lines(netns.proc_net(file));
-  std::vector<std::string> names;
+using Names = std::vector<std::string>;
+
+// Of IPv4's x_tables, of IPv6's, and of nf_tables.
+using Tables = std::vector<Names>;
+
+Names sorted_lines(const std::string& text) {
+  std::istringstream lines(text);
+  Names names;
   for (std::string line; std::getline(lines, line);) names.push_back(line);
   std::sort(names.begin(), names.end());
   return names;
 }
 
-std::vector<std::string> table_names(const Interception& wanted, Family family) {
-  std::vector<std::string> names;
+// Those that are there; of x_tables' all that were ever used.
+Tables tables(const TestNetns& netns) {
+  return {sorted_lines(netns.proc_net("ip_tables_names")),
+          sorted_lines(netns.proc_net("ip6_tables_names")),
+          sorted_lines(nft_list(netns, {"tables"}))};
+}
+
+Tables tables_for(const TestNetns& netns, const Interception& wanted) {
+  Tables all(3);
   for (const Ruleset& ruleset : wanted.rulesets) {
-    if (ruleset.family != family) continue;
+    Names& names = all.at(ruleset.family == Family::ipv4 ? 0 : 1);
     for (const TableRules& table : ruleset.tables) names.emplace_back(to_string(table.table));
+    std::sort(names.begin(), names.end());
   }
-  std::sort(names.begin(), names.end());
-  return names;
+  if (!netns.writes_nftables()) return all;
+  const bool none = all[0].empty() && all[1].empty();
+  return {{}, {}, none ? Names{} : Names{"table inet sluice"}};
 }
 
 void check_applied(TestNetns& netns, const Interception& wanted, bool in_kernel_order) {
@@ -64,18 +78,20 @@ void check_applied(TestNetns& netns, const Interception& wanted, bool in_kernel_
   CHECK(diff(wanted, live).empty());
   CHECK(live.loopback_addresses == wanted.loopback_addresses);
   CHECK(live.tproxy_routes == wanted.tproxy_routes);
-  CHECK(table_names(netns, "ip_tables_names") == table_names(wanted, Family::ipv4));
-  CHECK(table_names(netns, "ip6_tables_names") == table_names(wanted, Family::ipv6));
-  // The other layout declares its chains in another order than the kernel lists them.
-  if (in_kernel_order && wanted.rulesets.size() == 2) CHECK(live.rulesets == wanted.rulesets);
+  CHECK(tables(netns) == tables_for(netns, wanted));
+  // x_tables lists the chains of the other layout in another order than that declares them.
+  if (netns.writes_nftables() || (in_kernel_order && wanted.rulesets.size() == 2)) {
+    CHECK(live.rulesets == read_back(netns, wanted));
+  }
 }
 
-// The rules and chains that are left.
+// The rules and chains that are left, and any table of nf_tables.
 std::string remnants(const TestNetns& netns) {
-  return filter_lines(netns.save(Family::ipv4) + netns.save(Family::ipv6),
-                      [](const std::string& line) {
-                        return line.front() == '-' || line.compare(0, 7, ":ISTIO_") == 0;
-                      });
+  return nft_list(netns) + filter_lines(netns.save(Family::ipv4) + netns.save(Family::ipv6),
+                                        [](const std::string& line) {
+                                          return line.front() == '-' ||
+                                                 line.compare(0, 7, ":ISTIO_") == 0;
+                                        });
 }
 
 void check_life(const Interception& wanted, bool in_kernel_order) {
@@ -97,7 +113,8 @@ void check_life(const Interception& wanted, bool in_kernel_order) {
   CHECK(netns.addresses().find("00000000000000000000000000000006") == std::string::npos);
 }
 
-TEST_CASE("every golden is applied, found, applied again without effect and removed") {
+TEST_CASE("every golden is applied, found, applied again without effect and removed",
+          "[backends]") {
   for (const auto& [name, config] : golden_configs()) {
     INFO(name);
     const bool in_kernel_order = config.layout->name == "istio";

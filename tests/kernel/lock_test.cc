@@ -104,7 +104,7 @@ TEST_CASE("a lock that becomes free while we wait is had") {
   CHECK(watch.ms() < 4000);
 }
 
-TEST_CASE("apply and remove go on without a lock that is not to be had, and say so") {
+TEST_CASE("apply and remove go on without a lock that is not to be had, and say so", "[backends]") {
   TestNetns netns;
   const Companion stranger(
       [&](const Companion::Line& line) { hold_lock(netns, LOCK_EX, line, 0); });
@@ -120,7 +120,7 @@ TEST_CASE("apply and remove go on without a lock that is not to be had, and say 
   CHECK(diff(Interception{}, netns.backend().read()).empty());
 }
 
-TEST_CASE("apply holds the lock only while it runs") {
+TEST_CASE("apply holds the lock only while it runs", "[backends]") {
   TestNetns netns;
   netns.backend().apply(both_families(small_config()));
   CHECK(is_free(netns));

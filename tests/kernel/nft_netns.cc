@@ -41,6 +41,10 @@ std::vector<Ruleset> canonical_of(const Interception& wanted) {
   return both;
 }
 
+std::vector<Ruleset> read_back(const TestNetns& netns, const Interception& wanted) {
+  return netns.writes_nftables() ? canonical_of(wanted) : wanted.rulesets;
+}
+
 std::string shown(const std::vector<Ruleset>& rulesets) {
   std::string text;
   for (const Ruleset& ruleset : rulesets) {

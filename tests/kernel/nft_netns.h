@@ -25,6 +25,9 @@ bool nft_holds_ours(const TestNetns& netns, const std::string& table = nft_table
 // Of both families, each in the form of canonical().
 std::vector<Ruleset> canonical_of(const Interception& wanted);
 
+// What `wanted`, once written through the namespace's backend(), is read back as.
+std::vector<Ruleset> read_back(const TestNetns& netns, const Interception& wanted);
+
 // What iptables-save would print, for messages.
 std::string shown(const std::vector<Ruleset>& rulesets);
 

@@ -104,7 +104,7 @@ void check_shown(const TestNetns& netns, const std::string& mark, const std::str
   }
 }
 
-TEST_CASE("routes are added as ip(8) would, with our protocol, and once only") {
+TEST_CASE("routes are added as ip(8) would, with our protocol, and once only", "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   const std::string before = shown(netns);
@@ -127,7 +127,7 @@ TEST_CASE("routes are added as ip(8) would, with our protocol, and once only") {
   CHECK(netns.backend().remove().empty());
 }
 
-TEST_CASE("marks and tables of all sizes are written and read back") {
+TEST_CASE("marks and tables of all sizes are written and read back", "[backends]") {
   struct Case {
     std::uint32_t mark;
     std::uint32_t table;
@@ -147,7 +147,7 @@ TEST_CASE("marks and tables of all sizes are written and read back") {
   }
 }
 
-TEST_CASE("another mark, another table and another mode take the old routes out") {
+TEST_CASE("another mark, another table and another mode take the old routes out", "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   const std::string before = shown(netns);
@@ -167,7 +167,8 @@ TEST_CASE("another mark, another table and another mode take the old routes out"
                    })) == nothing);
 }
 
-TEST_CASE("what Istio's init container wrote is enough, and is taken out by its mark") {
+TEST_CASE("what Istio's init container wrote is enough, and is taken out by its mark",
+          "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   const std::string before = shown(netns);
@@ -188,7 +189,7 @@ TEST_CASE("what Istio's init container wrote is enough, and is taken out by its 
   CHECK(difference(before, shown(netns)) == nothing);
 }
 
-TEST_CASE("half of it from others is completed, and both halves are taken out") {
+TEST_CASE("half of it from others is completed, and both halves are taken out", "[backends]") {
   const bool has_rule = GENERATE(true, false);
   TestNetns netns;
   bring_lo_up(netns);
@@ -203,7 +204,7 @@ TEST_CASE("half of it from others is completed, and both halves are taken out") 
   CHECK(difference(before, shown(netns)) == nothing);
 }
 
-TEST_CASE("a second ip rule that Istio's init container wrote is taken out, too") {
+TEST_CASE("a second ip rule that Istio's init container wrote is taken out, too", "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   const std::string before = shown(netns);
@@ -215,7 +216,7 @@ TEST_CASE("a second ip rule that Istio's init container wrote is taken out, too"
   CHECK(difference(before, shown(netns)) == nothing);
 }
 
-TEST_CASE("routing of others stays") {
+TEST_CASE("routing of others stays", "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   netns.must({"ip", "link", "add", "veth1", "type", "veth", "peer", "name", "veth2"});
@@ -245,7 +246,8 @@ TEST_CASE("routing of others stays") {
   CHECK(difference(before, shown(netns)) == nothing);
 }
 
-TEST_CASE("another default route in the table is refused, and nothing is left behind") {
+TEST_CASE("another default route in the table is refused, and nothing is left behind",
+          "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   ip(netns, Family::ipv4, "route add unreachable default table 133");
@@ -256,7 +258,7 @@ TEST_CASE("another default route in the table is refused, and nothing is left be
   CHECK(diff(Interception{}, netns.backend().read()).empty());
 }
 
-TEST_CASE("the protocol alone says that it is ours, when the rules are gone") {
+TEST_CASE("the protocol alone says that it is ours, when the rules are gone", "[backends]") {
   const bool has_rule = GENERATE(true, false);
   const bool has_route = GENERATE(true, false);
   TestNetns netns;
@@ -269,6 +271,7 @@ TEST_CASE("the protocol alone says that it is ours, when the rules are gone") {
       netns.must({tool, "-t", table, "-X"});
     }
   }
+  netns.must({"nft", "flush", "ruleset"});
   if (!has_rule) ip_both(netns, "rule del fwmark 1337 lookup 133");
   if (!has_route) ip_both(netns, "route flush table 133");
   CHECK(netns.backend().read().tproxy_routes ==
@@ -304,12 +307,12 @@ TEST_CASE("a later step that fails takes the routes back, but not those that wer
   CHECK(netns.backend().read().tproxy_routes == owned);
 }
 
-TEST_CASE("routes that cannot all be taken out are put back, and so are the rules") {
+TEST_CASE("routes that cannot all be taken out are put back, and so are the rules", "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   netns.backend().apply(both_families(tproxy_config()));
   const std::string before = shown(netns);
-  const std::string rules = netns.save(Family::ipv4) + netns.save(Family::ipv6);
+  const std::string rules = netns.state();
   CHECK(in_child([&]() -> std::string {
           // Routes go before addresses: this is the step behind them.
           refuse(SYS_ioctl, {{.index = 1, .value = SIOCDIFADDR}}, EPERM);
@@ -321,10 +324,10 @@ TEST_CASE("routes that cannot all be taken out are put back, and so are the rule
           }
         }) == "remove address ::6/128 from lo: Operation not permitted");
   CHECK(difference(before, shown(netns)) == nothing);
-  CHECK(difference(rules, netns.save(Family::ipv4) + netns.save(Family::ipv6)) == nothing);
+  CHECK(difference(rules, netns.state()) == nothing);
 }
 
-TEST_CASE("without privileges no route is written") {
+TEST_CASE("without privileges no route is written", "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   const std::string before = shown(netns);
@@ -343,7 +346,7 @@ TEST_CASE("without privileges no route is written") {
   CHECK(difference(before, shown(netns)) == nothing);
 }
 
-TEST_CASE("IPv6 that is disabled on lo fails apply only where IPv6 is required") {
+TEST_CASE("IPv6 that is disabled on lo fails apply only where IPv6 is required", "[backends]") {
   TestNetns netns;
   bring_lo_up(netns);
   netns.set_sysctl("net/ipv6/conf/lo/disable_ipv6", "1");
@@ -372,7 +375,7 @@ TEST_CASE("IPv6 that is disabled on lo fails apply only where IPv6 is required")
   CHECK(difference(before, shown(netns)) == nothing);
 }
 
-TEST_CASE("lo that is down is named") {
+TEST_CASE("lo that is down is named", "[backends]") {
   TestNetns netns;
   const std::string before = shown(netns);
   Interception wanted = both_families(tproxy_config());
@@ -384,7 +387,7 @@ TEST_CASE("lo that is down is named") {
   CHECK(netns.backend().read().tproxy_routes.size() == 1);
 }
 
-TEST_CASE("an ADD that has nothing to do with mode tproxy does not need routes") {
+TEST_CASE("an ADD that has nothing to do with mode tproxy does not need routes", "[backends]") {
   TestNetns netns;
   CHECK(in_child([&]() -> std::string {
           refuse(SYS_socket,
@@ -401,7 +404,8 @@ TEST_CASE("an ADD that has nothing to do with mode tproxy does not need routes")
 
 // One that was killed after its last rule and before it had taken out all of mode tproxy, and one
 // that was killed in the middle of adding it.
-TEST_CASE("an ADD that has nothing to do with mode tproxy takes out what a killed one left") {
+TEST_CASE("an ADD that has nothing to do with mode tproxy takes out what a killed one left",
+          "[backends]") {
   const bool whole = GENERATE(true, false);
   TestNetns netns;
   bring_lo_up(netns);

@@ -16,6 +16,7 @@
 #include <numeric>
 #include <set>
 #include <sstream>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -128,7 +129,12 @@ std::string TestNetns::addresses() const {
   return std::accumulate(all.begin(), all.end(), std::string());
 }
 
+bool TestNetns::writes_nftables() const {
+  return std::string_view(backend_.name()) == "nftables";
+}
+
 std::string TestNetns::state() const {
+  if (writes_nftables()) return must({"nft", "list", "ruleset"}) + addresses();
   return save(Family::ipv4, {"-c"}) + save(Family::ipv6, {"-c"}) + addresses();
 }
 

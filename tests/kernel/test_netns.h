@@ -31,9 +31,10 @@ class TestNetns {
   // Good for Netns::open in this process.
   std::string path() const { return path_of(fd_); }
   const Netns& netns() const { return netns_; }
-  // Through x_tables; through nf_tables if SLUICE_BACKEND=nftables is in the environment. Looks at
-  // no table before it is used.
+  // Through x_tables; through nf_tables if SLUICE_BACKEND=nftables is in the environment, for which
+  // the cases tagged [backends] are made. Looks at no table before it is used.
   PodBackend& backend() { return backend_; }
+  bool writes_nftables() const;
 
   // Runs `action` in the namespace on a thread of its own. Assertions may be made in it.
   void inside(const std::function<void()>& action) const;
@@ -58,7 +59,8 @@ class TestNetns {
   // address is tentative passes by itself.
   std::string addresses() const;
 
-  // Rules of both families with counters, and the IPv6 addresses.
+  // Rules of both families with counters, as the backend's own program lists them, and the IPv6
+  // addresses.
   std::string state() const;
 
   // Sends TCP SYNs over lo, which is brought up for it, so that counters are not zero.
