@@ -5,6 +5,7 @@
 
 #include "rules/canonical.h"
 #include "rules/error.h"
+#include "rules/kernel/nft/acknowledgement.h"
 #include "rules/kernel/nft/dump.h"
 #include "rules/kernel/nft/table.h"
 #include "rules/nft/text.h"
@@ -26,6 +27,9 @@ void try_to_print(const std::vector<Ruleset>& rulesets) {
 }
 
 void look_at(const std::uint8_t* data, std::size_t size) {
+  for (const kernel::nft::View message : kernel::nft::split_messages({data, size})) {
+    kernel::nft::read_acknowledgement(kernel::nft::read_message(message));
+  }
   kernel::nft::Dump dump;
   dump.add_all({data, size});
   for (const kernel::nft::TableObject& object : dump.take()) {

@@ -22,11 +22,6 @@ bool says_again(int errnum) {
   return errnum == restart || errnum == EAGAIN || errnum == EINTR;
 }
 
-bool says_not_offered(int errnum) {
-  return errnum == ENOENT || errnum == EOPNOTSUPP || errnum == EAFNOSUPPORT ||
-         errnum == EPROTONOSUPPORT;
-}
-
 // What a message of the kind needs of the kernel.
 const char* needs(unsigned kind) {
   switch (kind) {
@@ -37,28 +32,13 @@ const char* needs(unsigned kind) {
              "type nat needs Linux 5.2)";
     case NFT_MSG_NEWSET:
     case NFT_MSG_NEWSETELEM:
-      return "sets of intervals (modules nf_tables, nft_set_rbtree)";
+      return "sets of intervals (module nf_tables, on older kernels nf_tables_set)";
     case NFT_MSG_NEWRULE:
       return "an expression that the rules need (modules nft_ct, nft_redir, nft_tproxy, "
-             "nft_reject_inet, nft_log, nft_limit)";
+             "nft_reject_inet, nft_log, nft_limit, on older kernels nft_counter)";
     default:
       return "nf_tables (module nf_tables)";
   }
-}
-
-Error explained(const Batch& batch, const Outcome& outcome) {
-  const unsigned kind = batch.kind(outcome.sequence);
-  const std::string& doing = batch.doing(outcome.sequence);
-  const int errnum = outcome.errnum;
-  if (says_not_offered(errnum) && kind != NFT_MSG_DELTABLE) {
-    return unsupported(doing + ": the kernel lacks " + needs(kind) + ": " +
-                       std::generic_category().message(errnum));
-  }
-  if (errnum == EPERM && (kind == NFT_MSG_DELTABLE || kind == NFT_MSG_NEWTABLE)) {
-    return {std::make_error_code(std::errc::operation_not_permitted),
-            doing + ": another program owns the table (flag owner)"};
-  }
-  return {errnum, doing};
 }
 
 // Whether the kernel takes it as it was read.
@@ -101,6 +81,27 @@ void keep_writable(TableObject& table, Notices& notices) {
 }
 
 }  // namespace
+
+bool says_not_offered(int errnum) {
+  return errnum == ENOENT || errnum == EOPNOTSUPP || errnum == EAFNOSUPPORT ||
+         errnum == EPROTONOSUPPORT;
+}
+
+Error explained(const Batch& batch, const Outcome& outcome) {
+  const unsigned kind = batch.kind(outcome.sequence);
+  const int errnum = outcome.errnum;
+  std::string doing = batch.doing(outcome.sequence);
+  if (!outcome.text.empty()) doing += " (the kernel says " + quote(outcome.text) + ")";
+  if (says_not_offered(errnum) && kind != NFT_MSG_DELTABLE) {
+    return unsupported(doing + ": the kernel lacks " + needs(kind) + ": " +
+                       std::generic_category().message(errnum));
+  }
+  if (errnum == EPERM && (kind == NFT_MSG_DELTABLE || kind == NFT_MSG_NEWTABLE)) {
+    return {std::make_error_code(std::errc::operation_not_permitted),
+            doing + ": another program owns the table (flag owner)"};
+  }
+  return {errnum, doing};
+}
 
 Notices leave_owned(Snapshot& snapshot, const std::string& table) {
   Notices notices;

@@ -18,6 +18,7 @@
 #include "rules/error.h"
 #include "rules/interruption.h"
 #include "rules/kernel/capability.h"
+#include "rules/kernel/nft/acknowledgement.h"
 
 namespace sluice::kernel::nft {
 namespace {
@@ -31,14 +32,6 @@ constexpr std::chrono::steady_clock::duration patience_for_one = std::chrono::se
 bool says_no_protocol(int errnum) {
   return errnum == EPROTONOSUPPORT || errnum == EAFNOSUPPORT || errnum == EOPNOTSUPP ||
          errnum == EINVAL;
-}
-
-// That of a message that ends an answer: NLMSG_ERROR, or NLMSG_DONE, which has one too.
-int errnum_of(const Message& message) {
-  int result = 0;
-  if (message.payload.size() < sizeof result) return message.type == NLMSG_DONE ? 0 : EBADMSG;
-  std::memcpy(&result, message.payload.data(), sizeof result);
-  return result < 0 ? -result : 0;
 }
 
 sockaddr_nl kernel_address() {
@@ -61,6 +54,8 @@ Fd open_netlink() {
   const int on = 1;
   // A refused message comes back without its contents.
   static_cast<void>(setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on));
+  // Before Linux 4.12 it comes without the reason.
+  static_cast<void>(setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on));
   return fd;
 }
 
@@ -178,7 +173,9 @@ std::optional<int> Socket::answer(std::uint32_t sequence, bool dump, const Take&
       const Message message = read_message(bytes);
       if (message.sequence != sequence) continue;
       take(message, bytes);
-      if (message.type == NLMSG_ERROR || message.type == NLMSG_DONE) return errnum_of(message);
+      if (message.type == NLMSG_ERROR || message.type == NLMSG_DONE) {
+        return read_acknowledgement(message).errnum;
+      }
       if (!dump) return 0;
     }
   }
@@ -245,7 +242,11 @@ Outcome Socket::commit(Batch& batch) {
     for (const View message_bytes : split_messages(reception.datagram)) {
       const Message message = read_message(message_bytes);
       if (message.type != NLMSG_ERROR || outcome.errnum != 0) continue;
-      outcome = {.known = true, .errnum = errnum_of(message), .sequence = message.sequence};
+      Acknowledgement read = read_acknowledgement(message);
+      outcome = {.known = true,
+                 .errnum = read.errnum,
+                 .sequence = message.sequence,
+                 .text = std::move(read.text)};
     }
   }
   return outcome;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "rules/kernel/fd.h"
 #include "rules/kernel/nft/batch.h"
@@ -21,6 +22,7 @@ struct Outcome {
   bool known = true;
   int errnum = 0;              // 0: done
   std::uint32_t sequence = 0;  // of the message that failed
+  std::string text = {};       // what the kernel says of it; acknowledgement.h
 };
 
 enum class Listing : std::uint8_t {
