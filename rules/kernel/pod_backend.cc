@@ -11,6 +11,7 @@
 #include "rules/error.h"
 #include "rules/interruption.h"
 #include "rules/kernel/application.h"
+#include "rules/kernel/nft/offered.h"
 #include "rules/kernel/nft/tables.h"
 #include "rules/kernel/route.h"
 #include "rules/kernel/rule_tables.h"

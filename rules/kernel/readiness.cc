@@ -4,7 +4,7 @@
 #include "rules/error.h"
 #include "rules/kernel/capability.h"
 #include "rules/kernel/choice.h"
-#include "rules/kernel/nft/tables.h"
+#include "rules/kernel/nft/offered.h"
 #include "rules/kernel/xt/offered.h"
 
 namespace sluice::kernel {
@@ -27,7 +27,8 @@ std::string obstacle(const BackendSettings& settings) {
     choose({.setting = settings.choice,
             .foreign_user_namespace = false,
             .xtables_offered = [] { return xt::is_offered(Family::ipv4); },
-            .nftables_offered = [] { return nft::is_offered(); },
+            // Of a pod only the first is asked: writing its rules tells the rest.
+            .nftables_offered = [] { return nft::offers_redirection(); },
             // What is in the node's namespace is not ours to look at.
             .xtables_holds_ours = none,
             .nftables_holds_ours = none});

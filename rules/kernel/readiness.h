@@ -10,8 +10,8 @@ namespace sluice::kernel {
 
 // Why no pod could be redirected with these settings, one sentence; empty if one could. Asks for
 // the capabilities of the calling thread and, in its own network namespace, what choice.h asks in a
-// pod's; changes nothing. Modules that the kernel would load for a pod it may load for this.
-// Throws nothing but for lack of memory.
+// pod's, of nf_tables also whether it can redirect; changes nothing. Modules that the kernel would
+// load for a pod it may load for this. Throws nothing but for lack of memory.
 std::string obstacle(const BackendSettings& settings);
 
 }  // namespace sluice::kernel

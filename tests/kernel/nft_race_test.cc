@@ -97,13 +97,6 @@ TEST_CASE("nothing is put back where nothing was written") {
   CHECK(nft_generation(netns) == generation);
 }
 
-TEST_CASE("nf_tables is offered without creating anything") {
-  const TestNetns netns;
-  netns.inside([] { CHECK(is_offered()); });
-  CHECK(nft_list(netns) == nothing);
-  CHECK(nft_generation(netns) == 1);
-}
-
 TEST_CASE("an expression that the kernel does not take is an error") {
   const TestNetns netns;
   netns.inside([&] {

@@ -14,6 +14,7 @@
 #include "rules/kernel/nft/acknowledgement.h"
 #include "rules/kernel/nft/attribute.h"
 #include "rules/kernel/nft/base_chain.h"
+#include "rules/kernel/nft/offered.h"
 #include "rules/kernel/nft/replacement.h"
 #include "rules/kernel/nft/socket.h"
 #include "tests/kernel/nft_netns.h"
@@ -172,6 +173,32 @@ TEST_CASE("an answer that is cut off or changed is read all the same") {
       CHECK(answer.text.size() <= bytes.size());
     }
   }
+}
+
+TEST_CASE("nf_tables tells what it can do, and nothing tells that it was asked") {
+  const TestNetns netns;
+  const auto table = [](const std::string& type, const Expression& expression) {
+    Hook hook = hook_of(Table::nat, "OUTPUT");
+    hook.type = type;
+    return TableObject{
+        .name = "asked",
+        .flags = NFT_TABLE_F_DORMANT,
+        .chains = {{.name = "c", .hook = hook, .rules = {{.expressions = {expression}}}}}};
+  };
+  const expr::Redir refused{.port = 9999};
+  netns.inside([&] {
+    CHECK(is_offered());
+    CHECK(offers_redirection());
+    const auto socket = Socket::open();
+    CHECK(offers(*socket, table("nat", refused)));
+    CHECK_FALSE(offers(*socket, table("unheard-of", refused)));
+    // The errno of an expression that it does not know is this one's, too.
+    CHECK_FALSE(offers(*socket, table("nat", expr::Lookup{.set = "gone", .reg = 1})));
+    // Nor is one that it would take left behind.
+    CHECK(offers(*socket, table("nat", expr::Counter{})));
+  });
+  CHECK(nft_list(netns) == nothing);
+  CHECK(nft_generation(netns) == 1);
 }
 
 }  // namespace

@@ -21,7 +21,7 @@
 
 #include "rules/diff.h"
 #include "rules/error.h"
-#include "rules/kernel/nft/tables.h"
+#include "rules/kernel/nft/offered.h"
 #include "rules/kernel/pod_backend.h"
 #include "rules/kernel/user_namespace.h"
 #include "rules/kernel/xt/table.h"

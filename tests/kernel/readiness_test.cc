@@ -15,6 +15,7 @@
 #include <linux/netfilter_ipv4/ip_tables.h>
 
 #include "tests/kernel/child.h"
+#include "tests/kernel/nft_netns.h"
 #include "tests/kernel/refusal.h"
 #include "tests/kernel/test_netns.h"
 
@@ -46,6 +47,7 @@ TEST_CASE("a node without an obstacle is left as it is", "[readiness]") {
     CHECK(obstacle_after([] {}, choice, node) == nothing);
     CHECK(node.proc_net("ip_tables_names") == nothing);
     CHECK(node.must({"nft", "list", "ruleset"}) == nothing);
+    CHECK(nft_generation(node) == 1);
   }
 }
 

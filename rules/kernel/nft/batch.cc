@@ -168,6 +168,7 @@ const Bytes& Batch::finish() {
   std::memcpy(&header, &bytes_.at(message_), sizeof header);
   header.nlmsg_flags |= NLM_F_ACK;
   std::memcpy(&bytes_.at(message_), &header, sizeof header);
+  if (open_) return bytes_;
   begin_message(NFNL_MSG_BATCH_END, AF_UNSPEC, NLM_F_REQUEST, NFNL_SUBSYS_NFTABLES);
   end_message();
   return bytes_;

@@ -32,6 +32,9 @@ class Batch {
   // expression, and for an object that is longer than a message can hold.
   void create_table(const TableObject& table);
 
+  // It will have no end: the kernel looks at all of it and undoes it.
+  void leave_open() { open_ = true; }
+
   // Ends it. Only the last message but the end is acknowledged: what fails before it is told first.
   const Bytes& finish();
 
@@ -59,6 +62,7 @@ class Batch {
   std::size_t message_ = 0;  // where the last one begins
   std::vector<Done> done_;
   std::uint32_t sets_ = 0;
+  bool open_ = false;
 };
 
 // A request that lists objects: `kind` is NFT_MSG_GETTABLE, GETCHAIN, GETRULE, GETSET or

@@ -241,10 +241,6 @@ Notices NfTables::roll_back() {
 
 }  // namespace
 
-bool is_offered() {
-  return Socket::open() != nullptr;
-}
-
 std::unique_ptr<RuleTables> make_tables(const std::string& table_name) {
   return std::make_unique<NfTables>(table_name);
 }

@@ -11,10 +11,6 @@
 
 namespace sluice::kernel::nft {
 
-// Whether the calling thread's namespace has nf_tables. Creates nothing. Throws Error (EPERM
-// without CAP_NET_ADMIN in it).
-bool is_offered();
-
 // The rules in the inet table `table_name`, or if there is none in the first by name of the others
 // that are ours. The table of that name is ours whatever is in it; chains of others that go with it
 // are told as a notice. Ours too is every other inet table that has a chain with one of our names
