@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+import time
 
 from tests.cli.command import CommandCase, sluice
 from tests.e2e.cni import COMMAND_SECONDS
@@ -116,6 +117,17 @@ class NamespaceTest(PodCase, CommandCase):
     def in_pod(self, *words, text=""):
         return subprocess.run(["nsenter", f"--net={self.pod.netns}", *words], input=text, text=True,
                               capture_output=True, check=True, timeout=COMMAND_SECONDS).stdout
+
+    def test_thousands_of_excluded_cidrs_are_written_at_once(self):
+        cidrs = ",".join(f"11.{i // 100}.{i % 100 * 2}.0/24" for i in range(5000))
+        seconds = []
+        for _ in range(3):
+            begin = time.monotonic()
+            self.prints("apply", *self.netns, "--backend", "nftables", "--ipv6", "never",
+                        "--exclude-outbound-cidrs", cidrs)
+            seconds.append(time.monotonic() - begin)
+            self.prints("remove", *self.netns)
+        self.assertLess(min(seconds), 0.1)
 
     def test_a_pod_that_is_not_redirected_is_left_alone(self):
         manifest = json.dumps({"kind": "Pod", "metadata": {"name": "a", "namespace": "b"}})
