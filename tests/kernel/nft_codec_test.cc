@@ -48,6 +48,26 @@ void check_refused(const ModelRule& rule, const std::string& message) {
   CHECK_THROWS_WITH(encode_rule(rule, Table::mangle), Catch::Contains(message));
 }
 
+Bytes user_data_of(const std::string& comment) {
+  return encode_rule({.rule = {.target = Return{}}, .comment = comment}, Table::nat)
+      .front()
+      .user_data;
+}
+
+TEST_CASE("a comment is laid out as nft(8) has always read it") {
+  // NFTNL_UDATA_RULE_COMMENT; a length of one byte, which counts the NUL.
+  CHECK(user_data_of("ab") == Bytes{0, 3, 'a', 'b', 0});
+  CHECK(user_data_of("").empty());
+  // NFTNL_UDATA_COMMENT_MAXLEN is 128.
+  const std::string longest(127, 'x');
+  const Bytes whole = user_data_of(longest);
+  CHECK(whole.size() == 130);
+  CHECK(whole[1] == 128);
+  CHECK(std::string(whole.begin() + 2, whole.end() - 1) == longest);
+  CHECK(whole.back() == 0);
+  CHECK_THROWS_WITH(user_data_of(longest + "x"), Catch::EndsWith("is longer than 127 bytes"));
+}
+
 TEST_CASE("every match comes back from nf_tables' expressions") {
   for (const bool negated : {false, true}) {
     check_kept({.in = Interface{.name = "lo", .negated = negated}});
