@@ -9,6 +9,7 @@
 
 #include "rules/canonical.h"
 #include "rules/nft/translate.h"
+#include "rules/ownership.h"
 #include "rules/redirect.h"
 #include "tests/random_config.h"
 #include "tests/random_rules.h"
@@ -162,6 +163,24 @@ TEST_CASE("property: any rules keep their order", "[property][nft]") {
       return Ruleset{.family = family, .tables = {{.chains = {{.name = "X", .rules = list}}}}};
     };
     check_round_trip({chain(Family::ipv4, rules), chain(Family::ipv6, others)});
+  }
+}
+
+// By which a table is known whatever it is called.
+TEST_CASE("nft: every table that is written has a chain of ours and none of others", "[nft]") {
+  const std::uint64_t seed = random_seed();
+  RandomConfig random(seed);
+  for (int run = 0; run < 250; ++run) {
+    CAPTURE(seed, run);
+    const RedirectConfig config = random.next();
+    const Table table = to_nft(
+        {redirect_ruleset(config, Family::ipv4), redirect_ruleset(config, Family::ipv6)}, "other");
+    bool has_ours = table.chains.empty();
+    for (const Chain& chain : table.chains) {
+      CHECK(is_written({.table = chain.table, .chain = chain.name}));
+      has_ours = has_ours || is_owned_chain(chain.name);
+    }
+    CHECK(has_ours);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "rules/canonical.h"
+#include "rules/chains.h"
 #include "rules/nft/translate.h"
 #include "rules/redirect.h"
 #include "rules/text.h"
@@ -192,6 +193,22 @@ TEST_CASE("nft: names of chains", "[nft]") {
   CHECK(parse_chain_name("OUTPUT-mangle") == ChainNames{Table::nat, "OUTPUT-mangle"});
   CHECK(parse_chain_name("Output-mangle") == ChainNames{Table::mangle, "Output"});
   CHECK(parse_chain_name("forward-nat") == ChainNames{Table::nat, "forward-nat"});
+}
+
+TEST_CASE("nft: names that are written", "[nft]") {
+  for (const sluice::Table table : all_tables) {
+    Texts names = builtin_chains(table);
+    names.insert(names.end(), chain_names.begin(), chain_names.end());
+    for (const std::string& name : names) {
+      CHECK(is_written(parse_chain_name(chain_name(table, name))));
+    }
+  }
+  for (const char* name : {"", "input", "output", "OUTPUT", "OUTPUT-nat", "Output-mangle",
+                           "forward-nat", "output-raw2", "ISTIO_OUTPUTS", "istio_output",
+                           "ISTIO_OUTPUT-nat", "ISTIO_OUTPUT-mangle-raw"}) {
+    INFO(name);
+    CHECK_FALSE(is_written(parse_chain_name(name)));
+  }
 }
 
 TEST_CASE("nft: names of tables", "[nft]") {
