@@ -61,6 +61,12 @@ def objects(values=None, **flags):
     return list(yaml.safe_load_all(render(values, **flags)))
 
 
+def notes(values=None, **flags):
+    """What Helm prints after an installation."""
+    listed = [part for name, value in flags.items() for part in (f"-{name.replace('_', '-')}", value)]
+    return _run(values or {}, "-notes", *listed)
+
+
 def merged_values(values=None):
     """What a template sees as .Values, and what the schema judges."""
     return json.loads(_run(values or {}, "-values"))

@@ -4,13 +4,14 @@
 import copy
 import json
 import os
+import re
 import unittest
 
 import yaml
 
 from tests.deploy import kubernetes
 from tests.deploy.chart import (
-    MODES, PLATFORMS, ROOT, RenderError, agent_container, objects, of_kind, platform_values, pod_spec, render)
+    MODES, PLATFORMS, ROOT, RenderError, agent_container, notes, objects, of_kind, platform_values, pod_spec, render)
 
 MANIFEST = ROOT / "deploy" / "sluice.yaml"
 # What stands above the objects in the plain manifest.
@@ -18,6 +19,10 @@ MANIFEST_HEAD = """\
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The chart deploy/chart/sluice with its default values. Edit that, then:
 #   UPDATE_MANIFEST=1 python3 -m unittest tests.deploy.chart_test
+# To uninstall, the DaemonSet first, and wait: an agent that stops has to be able to ask whether it is
+# deleted (docs/migration.md "Uninstall").
+#   kubectl -n sluice-system delete daemonset sluice-agent --cascade=foreground
+#   kubectl delete -f deploy/sluice.yaml
 """
 VARIANTS = {
     "host network": {"hostNetwork": True},
@@ -118,6 +123,20 @@ class Objects(unittest.TestCase):
 
         self.assertEqual(checksum({}), checksum({"httpPort": 9000}))
         self.assertNotEqual(checksum({}), checksum({"plugin": {"ipv6": "block"}}))
+
+
+class Notes(unittest.TestCase):
+    def test_they_say_how_to_uninstall(self):
+        for values in ({}, *VARIANTS.values(), *({"repair": {"mode": mode}} for mode in MODES)):
+            text = notes(values, release="mesh", namespace="istio-cni")
+            self.assertIn("helm uninstall mesh -n istio-cni\n", text)
+            self.assertNotIn("{{", text)
+            self.assertNotIn("<no value>", text)
+            kept = re.search("kubectl -n istio-cni delete ([a-z,]+) sluice-agent ", text).group(1)
+            self.assertEqual(["role", "rolebinding", "serviceaccount"], sorted(kept.split(",")))
+
+    def test_they_are_no_object(self):
+        self.assertNotIn("helm uninstall", render())
 
 
 class Platforms(unittest.TestCase):

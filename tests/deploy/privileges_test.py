@@ -49,6 +49,20 @@ class Cluster(unittest.TestCase):
             )
             self.assertIn(f"--daemonset=sluice-system/{name}", agent_container(found)["args"])
 
+    def test_what_a_stopping_agent_asks_with_outlives_the_release(self):
+        keep = {"helm.sh/resource-policy": "keep"}
+        for mode in MODES:
+            found = objects({"repair": {"mode": mode}})
+            kept = [each for each in found if each["metadata"].get("annotations") == keep]
+            # Of the namespace alone: nothing that is left over reaches beyond it.
+            self.assertEqual(["Role", "RoleBinding", "ServiceAccount"], sorted(each["kind"] for each in kept))
+            role, binding, account = (of_kind(kept, kind) for kind in ("Role", "RoleBinding", "ServiceAccount"))
+            self.assertEqual(role["metadata"]["name"], binding["roleRef"]["name"])
+            self.assertEqual(
+                [{"kind": "ServiceAccount", "name": account["metadata"]["name"],
+                  "namespace": account["metadata"]["namespace"]}], binding["subjects"])
+            self.assertEqual(account["metadata"]["name"], pod_spec(found)["serviceAccountName"])
+
     def test_no_token_but_the_one_that_expires(self):
         found = objects()
         self.assertIs(False, of_kind(found, "ServiceAccount")["automountServiceAccountToken"])

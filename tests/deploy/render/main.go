@@ -58,6 +58,7 @@ func run() error {
 	release := flag.String("release", "sluice", "name of the release")
 	namespace := flag.String("namespace", "sluice-system", "its namespace")
 	kube := flag.String("kube-version", "v1.29.0", "version of the API server")
+	printNotes := flag.Bool("notes", false, "print what Helm says after an installation instead")
 	printValues := flag.Bool("values", false, "print the merged values as JSON instead")
 	flag.Var(&files, "f", "file of values; more than one are laid over each other")
 	flag.Parse()
@@ -83,9 +84,13 @@ func run() error {
 	if *printValues {
 		return json.NewEncoder(os.Stdout).Encode(values)
 	}
-	documents, err := render(directory, scope(chart, values, *release, *namespace, *kube))
+	documents, notes, err := render(directory, scope(chart, values, *release, *namespace, *kube))
 	if err != nil {
 		return err
+	}
+	if *printNotes {
+		fmt.Print(notes)
+		return nil
 	}
 	fmt.Print(strings.Join(sortByKind(documents), ""))
 	return nil

@@ -90,25 +90,23 @@ func functions(all *template.Template) template.FuncMap {
 	return table
 }
 
-// The objects of all templates in the order of the files' names, each with a line that says where
-// it is from.
-func render(directory string, dot map[string]interface{}) ([]string, error) {
+// The objects of all templates in the order of the files' names, and the text of NOTES.txt.
+func render(directory string, dot map[string]interface{}) (documents []string, notes string, err error) {
 	paths, err := filepath.Glob(filepath.Join(directory, "templates", "*"))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	all := template.New("chart").Option("missingkey=error")
 	all.Funcs(functions(all))
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if _, err := all.New(filepath.Base(path)).Parse(string(text)); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	var documents []string
 	for _, path := range paths {
 		name := filepath.Base(path)
 		if strings.HasPrefix(name, "_") {
@@ -116,7 +114,11 @@ func render(directory string, dot map[string]interface{}) ([]string, error) {
 		}
 		var out bytes.Buffer
 		if err := all.ExecuteTemplate(&out, name, dot); err != nil {
-			return nil, err
+			return nil, "", err
+		}
+		if name == "NOTES.txt" {
+			notes = out.String()
+			continue
 		}
 		for _, document := range strings.Split("\n"+out.String(), "\n---\n") {
 			if strings.TrimSpace(document) != "" {
@@ -124,5 +126,5 @@ func render(directory string, dot map[string]interface{}) ([]string, error) {
 			}
 		}
 	}
-	return documents, nil
+	return documents, notes, nil
 }

@@ -58,3 +58,21 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - SYS_PTRACE
 {{- end }}
 {{- end }}
+
+{{/* On what a stopping agent needs to ask whether its DaemonSet is gone. Helm removes a release's
+objects at once, and an agent without an answer leaves its entry in place. */}}
+{{- define "sluice.goodbye" -}}
+helm.sh/resource-policy: keep
+{{- end }}
+
+{{/* The pods' profiles as OpenShift names them: a list. */}}
+{{- define "sluice.seccompProfiles" -}}
+{{- $kind := .Values.seccompProfile.type -}}
+{{- $profiles := list -}}
+{{- if eq $kind "Localhost" }}{{ $profiles = append $profiles (printf "localhost/%s" .Values.seccompProfile.localhostProfile) }}
+{{- else if eq $kind "Unconfined" }}{{ $profiles = append $profiles "unconfined" }}
+{{- else }}{{ $profiles = append $profiles "runtime/default" }}
+{{- end -}}
+{{- if .Values.uninstall }}{{ $profiles = append $profiles "runtime/default" | uniq }}{{ end -}}
+{{- toYaml $profiles }}
+{{- end }}
