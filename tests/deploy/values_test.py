@@ -3,12 +3,13 @@
 and the plugin understands the entry that comes out."""
 
 import json
+import re
 import unittest
 
 import jsonschema
 
 from tests.deploy.chart import (
-    CHART, PLATFORMS, agent_container, default_values, merged_values, objects, of_kind, platform_values,
+    CHART, PLATFORMS, ROOT, agent_container, default_values, merged_values, objects, of_kind, platform_values,
     pod_spec, render)
 from tests.deploy.chart_test import VARIANTS
 from tests.protocol.netconf import conf
@@ -45,6 +46,15 @@ BAD = (
     {"untaint": "sluice.dev/not-ready"},
     {"untaint": ["a b"]},
     {"logging": {"level": "trace"}},
+    {"plugin": {"agentTimeoutMs": 0}},
+    {"plugin": {"agentTimeoutMs": 10001}},
+    {"plugin": {"agentSocket": "/run/x.sock"}},
+    {"repair": {"mode": "repairPods"}},
+    {"apiServer": "https://kubernetes.default:443"},
+    {"apiServer": "http://10.0.0.1:443"},
+    {"apiServer": "https://10.0.0.1"},
+    {"lookupDeadlineMs": 49},
+    {"lookupDeadlineMs": "500"},
     {"httpPort": 80},
     {"httpPort": "15014"},
     {"tolerations": [{"operator": "In"}]},
@@ -84,6 +94,8 @@ OTHER = {
     "istioLabels": True,
     "logging.level": "debug",
     "logging.format": "json",
+    "apiServer": "https://[fd00::1]:6443",
+    "lookupDeadlineMs": 500,
     "httpPort": 9000,
     "hostNetwork": True,
     "priorityClassName": "other",
@@ -211,6 +223,7 @@ class Entry(unittest.TestCase):
         "excludeOutboundForUids": "tcp:443:999", "includeOwnerGroups": "*", "excludeOwnerGroups": "7",
         "excludeInterfaces": "net1", "virtualInterfaces": "kv1", "interceptionMode": "TPROXY",
         "dnsCapture": "all", "dropInvalid": True, "log": True, "logLevel": "debug", "deadlineMs": 5000,
+        "agentTimeoutMs": 500,
     }
 
     def complaints(self, plugin):
@@ -226,6 +239,14 @@ class Entry(unittest.TestCase):
         self.assertEqual(set(SCHEMA["properties"]["plugin"]["properties"]), set(self.SAMPLES))
         jsonschema.Draft7Validator(SCHEMA).validate(merged_values({"plugin": self.SAMPLES}))
         self.assertEqual("", self.complaints(self.SAMPLES))
+
+    def test_every_documented_key_can_be_said(self):
+        section = (ROOT / "README.md").read_text().split("\n## Configuration\n")[1].split("\n## ")[0]
+        rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+        # A former name of a key stands in parentheses.
+        keys = {key for row in rows for key in re.findall("`([^`]+)`", re.sub(r"\(.*?\)", "", row))}
+        self.assertGreater(len(keys), 40)
+        self.assertEqual(keys - {"agentSocket", "agentDaemonSet"}, set(SCHEMA["properties"]["plugin"]["properties"]))
 
     def test_the_plugin_would_say(self):
         for plugin in ({"proxyPort": 0}, {"excludeNamespace": ["a"]}, {"dnsCapture": "some"}):
