@@ -163,6 +163,20 @@ class Node(unittest.TestCase):
                 self.assertEqual(
                     [f"system:serviceaccount:{account['namespace']}:{account['name']}"], allowed["users"])
 
+    def test_openshift_allows_the_seccomp_profiles_of_all_containers(self):
+        spelled = {"RuntimeDefault": "runtime/default", "Unconfined": "unconfined", "Localhost": "localhost/a.json"}
+        for profile in ({"type": "RuntimeDefault"}, {"type": "Unconfined"},
+                        {"type": "Localhost", "localhostProfile": "a.json"}):
+            for uninstall in (False, True):
+                with self.subTest(profile=profile, uninstall=uninstall):
+                    found = objects(
+                        {**platform_values("openshift"), "seccompProfile": profile, "uninstall": uninstall})
+                    spec = pod_spec(found)
+                    wanted = {spelled[one["securityContext"]["seccompProfile"]["type"]]
+                              for one in spec.get("initContainers", []) + spec["containers"]}
+                    allowed = of_kind(found, "SecurityContextConstraints")["seccompProfiles"]
+                    self.assertEqual(sorted(wanted), sorted(allowed))
+
     def test_it_comes_first_and_stays(self):
         spec = pod_spec(objects())
         self.assertEqual("system-node-critical", spec["priorityClassName"])
