@@ -159,6 +159,12 @@ Edit edited(std::string_view text, const List& list, const ListChange& change) {
   return edit;
 }
 
+void keep_keys(Json& wanted, const Json& former, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (former.contains(key) && !wanted.contains(key)) wanted[key] = former.at(key);
+  }
+}
+
 }  // namespace
 
 Json wanted_entry(const Json& entry) {
@@ -173,7 +179,8 @@ Json wanted_entry(const Json& entry) {
   return wanted;
 }
 
-Edit put_entry(std::string_view text, const Json& wanted, bool migrate) {
+Edit put_entry(std::string_view text, const Json& asked, bool migrate,
+               const std::vector<std::string>& kept_keys) {
   Edit fault;
   const std::optional<List> list = read_list(text, fault);
   if (!list) return fault;
@@ -193,8 +200,10 @@ Edit put_entry(std::string_view text, const Json& wanted, bool migrate) {
   change.out.insert(change.out.end(), list->istio.begin(), list->istio.end());
   change.out.erase(std::remove(change.out.begin(), change.out.end(), change.at), change.out.end());
   std::sort(change.out.begin(), change.out.end());
+  Json wanted = asked;
+  if (!list->ours.empty()) keep_keys(wanted, list->plugins().at(change.at), kept_keys);
   const bool equal = change.at < list->plugins().size() && list->plugins().at(change.at) == wanted;
-  if (!equal) change.put = wanted;
+  if (!equal) change.put = std::move(wanted);
   if (equal && change.out.empty()) {
     return {.outcome = EditOutcome::unchanged, .had_entry = true};
   }

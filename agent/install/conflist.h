@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cni/json.h"
 
@@ -34,10 +35,11 @@ struct Edit {
 // an object nor null, or names another type.
 cni::Json wanted_entry(const cni::Json& entry);
 
-// Makes `wanted` stand exactly once in a list: where our first entry stands, in the place of the
+// Makes `asked` stand exactly once in a list: where our first entry stands, in the place of the
 // first entry of istio-cni if `migrate`, else behind the last plugin. An entry that is JSON-equal
-// is not touched.
-Edit put_entry(std::string_view text, const cni::Json& wanted, bool migrate);
+// is not touched. What of `kept_keys` it has not, it gets from the entry it replaces.
+Edit put_entry(std::string_view text, const cni::Json& asked, bool migrate,
+               const std::vector<std::string>& kept_keys = {});
 
 // Takes every entry of ours out of a list. Refuses if nothing would be left in it.
 Edit take_entry(std::string_view text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Our member of "plugins" in the network configuration, as the DaemonSet asks for it.
+// Our member of "plugins" in the network configuration, as the DaemonSet or a person asks for it.
 #pragma once
 
 #include <string>
@@ -15,5 +15,10 @@ namespace sluice::agent {
 // is installed as it is.
 cni::Json plugin_entry(const cni::Json& configured, const std::string& socket,
                        const std::string& daemonset);
+
+// `configured` for a host where nobody runs the agent, or where it is not this process: completed
+// with "type" and, where it has none, "capabilities". It may name an agent. Throws Error as
+// plugin_entry does.
+cni::Json entry_by_hand(const cni::Json& configured);
 
 }  // namespace sluice::agent

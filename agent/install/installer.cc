@@ -22,6 +22,7 @@ class ConfPass {
   ConfPass(const Directory& dir, const InstallConfig& config, bool may_write)
       : dir_(dir),
         conf_file_(config.conf_file),
+        kept_keys_(config.kept_keys),
         migrate_(config.migrate),
         may_write_(may_write),
         wanted_(wanted_entry(config.entry)) {}
@@ -41,6 +42,7 @@ class ConfPass {
 
   const Directory& dir_;
   std::string conf_file_;
+  std::vector<std::string> kept_keys_;
   bool migrate_;
   bool may_write_;
   cni::Json wanted_;
@@ -103,7 +105,7 @@ bool ConfPass::finish_conversion(const std::string& list, const std::string& nam
 }
 
 std::optional<InstallStatus> ConfPass::edit_list(const ConfFile& list, const std::string& name) {
-  const Edit edit = put_entry(list.text, wanted_, migrate_);
+  const Edit edit = put_entry(list.text, wanted_, migrate_, kept_keys_);
   if (edit.outcome == EditOutcome::unreadable || edit.outcome == EditOutcome::refused) {
     return not_installed(name, edit);
   }
@@ -128,7 +130,7 @@ std::optional<InstallStatus> ConfPass::use_list_beside(const ConfFile& single,
                                 ", which is to become that list: remove the one that is not used",
                          .entry = EntryState::absent};
   }
-  const Edit edit = put_entry(list.file->text, wanted_, migrate_);
+  const Edit edit = put_entry(list.file->text, wanted_, migrate_, kept_keys_);
   if (edit.outcome == EditOutcome::unreadable || edit.outcome == EditOutcome::refused) {
     return not_installed(list_name, edit);
   }

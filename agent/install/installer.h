@@ -18,6 +18,9 @@ struct InstallConfig {
   std::string conf_file = {};  // a name in conf_dir; empty: the one that the runtime would choose
   // Our member of "plugins"; "type" is plugin_type.
   cni::Json entry = {};
+  // Keys of an entry that is there already, which stay as they are where `entry` has none of the
+  // name.
+  std::vector<std::string> kept_keys = {};
   // Replace an entry of istio-cni in the same write. Otherwise it is waited for to go: both would
   // write the rules.
   bool migrate = false;

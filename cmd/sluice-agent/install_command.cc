@@ -10,6 +10,7 @@
 #include <string>
 
 #include "agent/health.h"
+#include "agent/install/entry.h"
 #include "agent/install/install_loop.h"
 #include "agent/install/installer.h"
 #include "cmd/sluice-agent/commands.h"
@@ -110,6 +111,9 @@ void add_install_commands(CLI::App& app, int& exit_status) {
   add_install_options(*install, options->config);
   install->add_flag("--watch", options->watch, "keep them in place until SIGTERM");
   install->callback([options, &exit_status] {
+    options->config.entry = agent::entry_by_hand(options->config.entry);
+    // On a node whose agent has installed before, and will again.
+    options->config.kept_keys = {"agentSocket", "agentDaemonSet"};
     exit_status =
         options->watch ? install_and_watch(options->config) : install_once(options->config);
   });

@@ -370,4 +370,19 @@ TEST_CASE("the entry is an object of our type") {
   CHECK_THROWS_AS(wanted_entry(Json{{"type", "istio-cni"}}), Error);
 }
 
+TEST_CASE("keys that are kept come from the entry that is replaced, unless they are asked for") {
+  const std::string text =
+      R"({"name":"n","plugins":[{"type":"a","k":0},{"type":"sluice-cni","k":1,"other":2}]})";
+  const auto entry = [&](const Json& asked, const std::vector<std::string>& kept) {
+    return cni::parse_json(put_entry(text, wanted_entry(asked), false, kept).text, "it")
+        .at("plugins")
+        .at(1);
+  };
+  CHECK(entry(Json(), {"k", "absent"}) == Json{{"type", "sluice-cni"}, {"k", 1}});
+  CHECK(entry(Json{{"k", 3}}, {"k"}) == Json{{"type", "sluice-cni"}, {"k", 3}});
+  CHECK(entry(Json(), {}) == Json{{"type", "sluice-cni"}});
+  CHECK(put_entry(text, Json{{"type", "sluice-cni"}, {"other", 2}}, false, {"k"}).outcome ==
+        EditOutcome::unchanged);
+}
+
 }  // namespace sluice::agent

@@ -41,4 +41,16 @@ TEST_CASE("an entry that would fail pods is refused, by key and value") {
   CHECK_THROWS_AS(plugin_entry(Json::array(), socket_path, ""), Error);
 }
 
+TEST_CASE("an entry of a person's gets capabilities, and may name an agent") {
+  const Json bare = entry_by_hand(Json());
+  CHECK(bare["type"] == "sluice-cni");
+  CHECK(bare["capabilities"][cni::annotations_capability] == true);
+  CHECK_FALSE(bare.contains("agentSocket"));
+  const Json told = entry_by_hand({{"agentSocket", socket_path}, {"capabilities", Json::object()}});
+  CHECK(told["agentSocket"] == socket_path);
+  CHECK(told["capabilities"] == Json::object());
+  CHECK_THROWS_WITH(entry_by_hand({{"agent", 1}}), Catch::Contains("\"agent\" is unknown"));
+  CHECK_THROWS_AS(entry_by_hand(Json::array()), Error);
+}
+
 }  // namespace sluice::agent

@@ -5,7 +5,8 @@ import json
 import os
 import unittest
 
-from tests.agent.installation import BLOCKED, BRIDGE, CALICO, ENTRY, FAILED, INSTALLED, OURS, WAITING, Installation
+from tests.agent.installation import (
+    BLOCKED, BRIDGE, CALICO, FAILED, INSTALLED, OURS, WAITING, WRITTEN, Installation)
 
 
 class SinglePlugins(Installation):
@@ -14,7 +15,7 @@ class SinglePlugins(Installation):
         document = json.loads(self.node.text(target))
         plugin = json.loads(source)
         self.assertEqual(document, {"cniVersion": plugin["cniVersion"], "name": plugin["name"],
-                                    "plugins": [plugin, {"type": OURS, **ENTRY}]})
+                                    "plugins": [plugin, WRITTEN]})
         self.assertIn(source.strip(), self.node.text(target))
 
     def test_a_conf_becomes_a_list_of_the_same_network(self):

@@ -6,7 +6,8 @@ import os
 import subprocess
 import unittest
 
-from tests.agent.installation import BLOCKED, BRIDGE, CALICO, CILIUM, ENTRY, FAILED, INSTALLED, OURS, WAITING, Installation, Node
+from tests.agent.installation import (
+    BLOCKED, BRIDGE, CALICO, CILIUM, FAILED, INSTALLED, OURS, WAITING, WRITTEN, Installation, Node)
 
 
 class Directories(Installation):
@@ -149,7 +150,7 @@ class Texts(Installation):
         cut = text.index('}\t]') + 1
         self.assertTrue(after.startswith(text[:cut]))
         self.assertTrue(after.endswith(text[cut:]))
-        self.assertEqual(json.loads(after)["plugins"][1], {"type": OURS, **ENTRY})
+        self.assertEqual(json.loads(after)["plugins"][1], WRITTEN)
         self.assertEqual(self.node.uninstall()[0], 0)
         self.assertEqual(self.node.text("10-x.conflist"), text)
 
@@ -166,7 +167,7 @@ class Texts(Installation):
         self.check(INSTALLED)
         plugins = json.loads(self.node.text("10-x.conflist"))["plugins"]
         self.assertEqual([plugin["type"] for plugin in plugins], ["a", OURS, "b", "c"])
-        self.assertEqual(plugins[1], {"type": OURS, **ENTRY})
+        self.assertEqual(plugins[1], WRITTEN)
 
     def test_istio_in_the_list_is_waited_for(self):
         text = '{"name":"n","plugins":[{"type":"a"},{"type":"istio-cni"}]}'
@@ -182,7 +183,8 @@ class Texts(Installation):
 
     def test_an_entry_that_is_none_changes_nothing(self):
         self.node.write("10-calico.conflist", CALICO)
-        for text in ("", "[]", "1", '{"type":"other"}', "{"):
+        for text in ("", "[]", "1", '{"type":"other"}', "{", '{"excludeNamespace":["a"]}', '{"proxyPort":0}',
+                     '{"agent":{"socket":"/run/x"}}'):
             self.node.entry.write_text(text)
             code, line = self.node.install()
             self.assertEqual(code, FAILED, line)

@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from tests.agent.installation import (BRIDGE, CALICO, CILIUM, ENTRY, OURS, PATIENCE, Node, OtherInstaller, cpu_seconds,
+from tests.agent.installation import (BRIDGE, CALICO, CILIUM, OURS, PATIENCE, WRITTEN, Node, OtherInstaller, cpu_seconds,
                                       eventually, replace)
 
 AT_WAR = "somebody keeps undoing"
@@ -221,7 +221,7 @@ class Peace(Watching):
             replace(path, json.dumps(document))
             eventually(lambda: self.node.log().count("installed: ") == 2, "installed again")
             self.assertEqual(path.read_text(), json.dumps(document))
-            self.assertEqual(document["plugins"][-1], {"type": OURS, **ENTRY})
+            self.assertEqual(document["plugins"][-1], WRITTEN)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from tests.agent.programs import AGENT, PLUGIN
 
 INSTALLED, FAILED, WAITING, BLOCKED = 0, 1, 3, 4
 OURS = "sluice-cni"
-ENTRY = {"log": "info", "agent": {"socket": "/run/sluice/agent.sock"}}
+# What is asked for, and our member of "plugins" that becomes of it.
+ENTRY = {"logLevel": "info", "namespaces": {"team-a": {"proxyUid": [1, 2]}}}
+WRITTEN = {"type": OURS, "capabilities": {"io.kubernetes.cri.pod-annotations": True, "dns": True}, **ENTRY}
 # Nobody waits this long: it only ends a test that has failed.
 PATIENCE = 120
 
@@ -158,7 +160,7 @@ class Installation(unittest.TestCase):
     def added(self, text):
         """What an owner's list is with the entry behind its last plugin."""
         document = json.loads(text)
-        document["plugins"].append({"type": OURS, **ENTRY})
+        document["plugins"].append(WRITTEN)
         return document
 
 
