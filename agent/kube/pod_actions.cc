@@ -131,9 +131,11 @@ void ServerActions::remove(const PodRecord& pod) {
 
 void ServerActions::label(const PodRecord& pod, const std::string& key, const std::string& value) {
   // A UID in a patch is a precondition: the server answers 409 for another pod of this name.
+  // Through the status labels can be changed and images cannot: a right to patch pods could run
+  // anything.
   const Json patch{{"metadata", {{"uid", pod.uid}, {"labels", {{key, value}}}}}};
   const ApiResponse response = server_.send({.method = "PATCH",
-                                             .path = pod_path(pod),
+                                             .path = pod_path(pod) + "/status",
                                              .body = cni::to_line(patch),
                                              .content_type = merge_patch},
                                             deadline);

@@ -27,7 +27,7 @@ class PodActions {
                      const std::string& message) = 0;
   // With the precondition that it is still this pod (UID). A pod that is gone is no error.
   virtual void remove(const PodRecord& pod) = 0;
-  // A merge patch of metadata.labels. A pod that is gone is no error.
+  // A merge patch of metadata.labels, through pods/status. A pod that is gone is no error.
   virtual void label(const PodRecord& pod, const std::string& key, const std::string& value) = 0;
   // Takes every taint with one of `keys` off the node by a JSON patch that tests the taints it has
   // read, tried again where it lost a race. Whether there was one.

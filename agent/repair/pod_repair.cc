@@ -307,9 +307,10 @@ void PodRepair::end_action(const ActionOutcome& outcome, PodEntry& entry) {
   const PodRecord& pod = outcome.pod;
   if (!outcome.failure.empty()) {
     count(entry.action, "fail");
-    say(cni::LogLevel::error, pod,
-        std::string(deleted ? "it could not be deleted: " : "it could not be labelled: ") +
-            outcome.failure);
+    const std::string failed =
+        (deleted ? "it could not be deleted: " : "it could not be labelled: ") + outcome.failure;
+    say(cni::LogLevel::error, pod, failed);
+    event_once(pod, entry, warning, "RepairFailed", failed);
     entry.due = Clock::now() + entry.retry.next();
     return;
   }

@@ -150,6 +150,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _patch_pod(self):
         patch = self._patch_body("pod", MERGE)
+        if self.parts[-1] == "status":
+            # What the API server takes of a patch of the status.
+            patch = {key: value for key, value in patch.items() if key in ("metadata", "status")}
         with self.store.changed:
             pod = self.store.get_pod(self.parts[3], self.parts[5])
             uid = (patch.get("metadata") or {}).get("uid", pod["metadata"]["uid"])
@@ -230,8 +233,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refused(415, "UnsupportedMediaType", f"the body of the request was in an unknown "
                                                        f"format - accepted media types include: {types}")
         patch = json.loads(self.body)
+        name = self.parts[-2] if self.parts[-1] == "status" else self.parts[-1]
         with self.api.lock:
-            self.api.patches.append((kind, self.parts[-1], content_type, patch))
+            self.api.patches.append((kind, name, content_type, patch))
         return patch
 
     # ---- watches

@@ -7,7 +7,7 @@
         server.wait(lambda: server.streams == 1)
         server.faults.bytes_per_second = 2000
 
-`requests` counts by kind: list, watch, get_pod, patch_pod, delete_pod, post_event, patch_event,
+`requests` counts by kind: list, watch, get_pod, patch_pod, patch_pod_status, delete_pod, post_event, patch_event,
 get_node, patch_node, get_daemonset, other. `connections` counts what was accepted."""
 import collections
 import os

@@ -53,7 +53,7 @@ class ActionsTest(KubeTest):
         self.assertEqual(self.server.requests["delete_pod"], 1)
 
     def test_refusals_have_the_servers_message(self):
-        self.server.faults.forbidden = {"post_event", "delete_pod", "patch_pod", "get_node"}
+        self.server.faults.forbidden = {"post_event", "delete_pod", "patch_pod_status", "get_node"}
         for command in (EVENT, {"do": "delete", "name": "web-0", "uid": "u-1"},
                         {"do": "label", "name": "web-0", "uid": "u-1", "key": "a", "value": "b"},
                         {"do": "untaint", "keys": ["a"]}):
@@ -75,6 +75,7 @@ class ActionsTest(KubeTest):
         self.assertEqual(self.driver.act(**label, uid="u-1"), {"result": "done"})
         labels = self.server.pods["demo", "web-0"]["metadata"]["labels"]
         self.assertEqual((labels["cni.istio.io/uninitialized"], labels["app"]), ("true", "web"))
+        self.assertEqual(0, self.server.requests["patch_pod"])
         self.assertEqual(self.driver.act(**{**label, "name": "gone"}, uid="x"), {"result": "done"})
 
 

@@ -10,12 +10,12 @@ from tests.deploy.chart import (
 PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
 EVENTS = {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]}
 DELETE = {"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]}
-PATCH = {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}
+PATCH = {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]}
 NODES = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]}
 RULES = {
     "repair": [PODS, EVENTS],
     "report": [PODS, EVENTS],
-    "delete": [PODS, EVENTS, DELETE],
+    "delete": [PODS, EVENTS, DELETE, PATCH],
     "label": [PODS, EVENTS, PATCH],
     "off": [PODS],
 }
