@@ -84,7 +84,7 @@ struct Metrics::State {
           .Add({}, seconds_buckets());
   prometheus::Gauge& install_ready =
       gauges(registry, "sluice_agent_install_ready",
-             "1 if plugin and entry are in place, as of the last pass.")
+             "1 if plugin and entry are in place, as /readyz judges them.")
           .Add({});
   Counters& install_undone = counters(registry, "sluice_agent_install_undone_total",
                                       "Times that somebody undid the installation.");
@@ -172,12 +172,15 @@ void Metrics::install_pass(const InstallStatus& status, double seconds) {
   const bool installed = status.outcome == InstallOutcome::installed;
   state_->install_passes.Add({{"outcome", to_word(status.outcome)}}).Increment();
   state_->install_seconds.Observe(seconds);
-  state_->install_ready.Set(installed ? 1 : 0);
-  state_->istio_install_ready.Set(installed ? 1 : 0);
   if (status.outcome == InstallOutcome::waiting) return;
   const char* failure =
       status.binary_failed ? "COPY_BINARIES_FAILURE" : "CREATE_CNI_CONFIG_FAILURE";
   state_->istio_installs.Add({{"result", installed ? "SUCCESS" : failure}}).Increment();
+}
+
+void Metrics::install_ready(bool ready) {
+  state_->install_ready.Set(ready ? 1 : 0);
+  state_->istio_install_ready.Set(ready ? 1 : 0);
 }
 
 void Metrics::install_undone(const char* what) {

@@ -30,9 +30,11 @@ class Metrics {
   // sluice_agent_lookups_total{source}, sluice_agent_lookup_seconds.
   void lookup(const char* source, double seconds);
   // sluice_agent_install_passes_total{outcome}, sluice_agent_install_seconds,
-  // sluice_agent_install_ready, istio_cni_installs_total{result}, istio_cni_install_ready. Waiting
-  // is no result in Istio's count.
+  // istio_cni_installs_total{result}. Waiting is no result in Istio's count.
   void install_pass(const InstallStatus& status, double seconds);
+  // sluice_agent_install_ready, istio_cni_install_ready. Health knows: a pass that found a
+  // half-written file has not undone anything.
+  void install_ready(bool ready);
   // sluice_agent_install_undone_total{what}.
   void install_undone(const char* what);
   // sluice_agent_repairs_total{mode,result}, istio_cni_repair_pods_repaired_total{type,result}.

@@ -156,6 +156,8 @@ void NodeAgent::serve_http() {
   };
   handlers["/metrics"] = [this] {
     metrics_.ready(health_.ready());
+    const std::map<std::string, agent::Health::Part> parts = health_.parts();
+    metrics_.install_ready(parts.at("install").ready && parts.at("plugin").ready);
     if (reconciler_) metrics_.pods(reconciler_->states());
     return agent::HttpAnswer{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                              .body = metrics_.text()};

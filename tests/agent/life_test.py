@@ -131,6 +131,17 @@ class EndTest(NodeCase):
 
 
 class ReadinessTest(NodeCase):
+    GAUGES = ("sluice_agent_ready", "sluice_agent_install_ready", "istio_cni_install_ready")
+
+    def readiness(self, agent, seconds):
+        """What /readyz and the gauges say, ten times a second: several passes of the installer."""
+        seen = set()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            seen.add((agent.get("/readyz")[0], *(agent.metric(gauge) for gauge in self.GAUGES)))
+            time.sleep(0.1)
+        return seen
+
     def test_harmless_file_events_do_not_make_it_flap(self):
         agent = self.start()
         stop = threading.Event()
@@ -144,10 +155,26 @@ class ReadinessTest(NodeCase):
 
         thread = threading.Thread(target=disturb)
         thread.start()
-        answers = [agent.get("/readyz")[0] for _ in range(100)]
-        stop.set()
-        thread.join()
-        self.assertEqual([200] * 100, answers)
+        try:
+            seen = self.readiness(agent, 6)
+        finally:
+            stop.set()
+            thread.join()
+        self.assertEqual({(200, 1, 1, 1)}, seen)
+
+    def test_a_half_written_configuration_changes_neither_readiness_nor_gauges(self):
+        agent = self.start()
+        passes = agent.metric('sluice_agent_install_passes_total{outcome="waiting"}') or 0
+        self.node.conflist.write_text(self.node.conflist.read_text()[:40])
+        wait_until(lambda: agent.metric('sluice_agent_install_passes_total{outcome="waiting"}') == passes + 1,
+                   "a pass has seen it")
+        self.assertEqual({(200, 1, 1, 1)}, self.readiness(agent, 1))
+
+    def test_an_entry_that_cannot_be_put_back_is_told_by_all(self):
+        agent = self.start()
+        self.node.conflist.write_text('{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"istio-cni"}]}')
+        wait_until(lambda: agent.get("/readyz")[0] == 503, "it is not ready")
+        self.assertEqual({(503, 0, 0, 0)}, self.readiness(agent, 1))
 
     def test_an_entry_that_somebody_takes_out_comes_back(self):
         agent = self.start()

@@ -109,10 +109,17 @@ TEST_CASE("the installation is counted under our names and Istio's") {
   CHECK(istio(R"(result="SUCCESS")") == 1);
   CHECK(istio(R"(result="COPY_BINARIES_FAILURE")") == 1);
   CHECK(istio(R"(result="CREATE_CNI_CONFIG_FAILURE")") == 2);
+  // Health judges that, not the last pass.
+  CHECK(value_of(metrics, "istio_cni_install_ready") == 0);
+  metrics.install_ready(true);
+  metrics.install_pass({.outcome = InstallOutcome::waiting, .why = "half-written"}, 0.001);
   CHECK(value_of(metrics, "istio_cni_install_ready") == 1);
   CHECK(value_of(metrics, "sluice_agent_install_ready") == 1);
-  CHECK(value_of(metrics, "sluice_agent_install_seconds_count") == 5);
-  CHECK(value_of(metrics, "sluice_agent_install_passes_total", {R"(outcome="waiting")"}) == 1);
+  metrics.install_ready(false);
+  CHECK(value_of(metrics, "istio_cni_install_ready") == 0);
+  CHECK(value_of(metrics, "sluice_agent_install_ready") == 0);
+  CHECK(value_of(metrics, "sluice_agent_install_seconds_count") == 6);
+  CHECK(value_of(metrics, "sluice_agent_install_passes_total", {R"(outcome="waiting")"}) == 2);
   metrics.install_undone("entry");
   metrics.install_undone("/host/etc/cni/net.d/10-x.conflist");
   CHECK(value_of(metrics, "sluice_agent_install_undone_total", {R"(what="entry")"}) == 1);
