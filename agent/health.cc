@@ -2,7 +2,6 @@
 #include "agent/health.h"
 
 #include <algorithm>
-#include <chrono>
 
 namespace sluice::agent {
 
@@ -35,6 +34,21 @@ std::string Health::sentence() const {
     if (!part.ready) text += (text.empty() ? "" : "; ") + name + ": " + part.why;
   }
   return text.empty() ? "ready" : text;
+}
+
+void Health::turned(const std::string& loop) {
+  const std::lock_guard lock(mutex_);
+  turns_[loop] = std::chrono::steady_clock::now();
+}
+
+std::string Health::stuck(std::chrono::milliseconds limit) const {
+  const auto now = std::chrono::steady_clock::now();
+  std::string names;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [loop, turned] : turns_) {
+    if (now - turned > limit) names += (names.empty() ? "" : ", ") + loop;
+  }
+  return names;
 }
 
 bool Health::wait(bool wanted, int milliseconds) const {

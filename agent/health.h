@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Whether this node is ready for pods, and why not. Each part says how it is; /readyz, the status
-// table and the taint follow from all of them.
+// table and the taint follow from all of them. Whether the agent itself goes on, which is /healthz,
+// is another question: its loops tell that they turn.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -31,6 +33,11 @@ class Health {
   // Waits for at most `milliseconds` until ready() is `wanted`; what it is then.
   bool wait(bool wanted, int milliseconds) const;
 
+  // To be called by each loop as it turns, whatever it waits for: every two minutes at least.
+  void turned(const std::string& loop);
+  // Names the loops that have turned before but not in the last `limit`; empty if there are none.
+  std::string stuck(std::chrono::milliseconds limit) const;
+
  private:
   bool ready_locked() const;
 
@@ -40,6 +47,7 @@ class Health {
                                      {"plugin", {.why = "not yet tried"}},
                                      {"watch", {.why = "not yet connected"}},
                                      {"lookup", {.why = "not yet listening"}}};
+  std::map<std::string, std::chrono::steady_clock::time_point> turns_;
 };
 
 }  // namespace sluice::agent

@@ -142,6 +142,7 @@ void LoopRun::note_event() {
 // Until the next pass is due; false if the loop is to stop.
 bool LoopRun::wait(int stop_fd) {
   for (Clock::time_point now = Clock::now(); now < next_pass(); now = Clock::now()) {
+    health_.turned("install");
     Clock::duration left = next_pass() - now;
     if (!watcher_.complete()) left = std::min<Clock::duration>(left, absent_poll);
     std::array<pollfd, 2> ready{{{.fd = stop_fd, .events = POLLIN, .revents = 0},
@@ -159,6 +160,7 @@ bool LoopRun::wait(int stop_fd) {
 }
 
 void LoopRun::pass() {
+  health_.turned("install");
   // What happens from here on makes another pass.
   watcher_.arm();
   watcher_.drain();

@@ -109,6 +109,7 @@ std::vector<pollfd> LookupLoop::polled(int stop_fd) const {
 void LookupLoop::run(int stop_fd) {
   bool stop_asked = false;
   while (!is_done(stop_asked)) {
+    health_.turned("lookup");
     if (now_ >= next_look_) look_after_socket();
     std::vector<pollfd> fds = polled(stop_fd);
     const auto left = std::chrono::ceil<milliseconds>(next_event() - now_).count();

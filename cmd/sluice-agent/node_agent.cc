@@ -27,6 +27,8 @@ using agent::RepairMode;
 using cni::LogLevel;
 
 constexpr int tick_ms = 1000;
+// No loop waits for longer than two minutes. What hangs is ended by the kubelet's liveness probe.
+constexpr std::chrono::minutes longest_turn{5};
 
 }  // namespace
 
@@ -82,11 +84,17 @@ void NodeAgent::stop_parts() {
   http_.reset();
 }
 
+// Asked by a loop as it turns.
+bool NodeAgent::is_to_stop(const char* loop) {
+  health_.turned(loop);
+  return stopping();
+}
+
 void NodeAgent::watch_pods() {
   agent::PodWatch watch(
       options_.api, options_.node, cache_, health_, log_,
       {.on_restart = [this](const std::string& reason) { metrics_.watch_restart(reason); }});
-  watch.run([this] { return stopping(); });
+  watch.run([this] { return is_to_stop("watch"); });
 }
 
 void NodeAgent::answer_plugins() {
@@ -120,7 +128,7 @@ void NodeAgent::keep_installed() {
 }
 
 void NodeAgent::repair_pods() {
-  reconciler_->run([this] { return stopping(); });
+  reconciler_->run([this] { return is_to_stop("repair"); });
 }
 
 void NodeAgent::take_taints_off() {
@@ -149,7 +157,11 @@ void NodeAgent::take_taints_off() {
 
 void NodeAgent::serve_http() {
   std::map<std::string, agent::HttpServer::Handler> handlers;
-  handlers["/healthz"] = [] { return agent::HttpAnswer{.body = "ok\n"}; };
+  handlers["/healthz"] = [this] {
+    const std::string stuck = health_.stuck(longest_turn);
+    return stuck.empty() ? agent::HttpAnswer{.body = "ok\n"}
+                         : agent::HttpAnswer{.status = 503, .body = "stuck: " + stuck + "\n"};
+  };
   handlers["/readyz"] = [this] {
     return agent::HttpAnswer{.status = health_.ready() ? 200 : 503,
                              .body = health_.sentence() + "\n"};

@@ -54,6 +54,7 @@ class NodeAgent {
   void tell_readiness();
   void uninstall_if_deleted();
   std::string status() const;
+  bool is_to_stop(const char* loop);
   bool stopping() const { return stop_.load(); }
 
   RunOptions options_;
