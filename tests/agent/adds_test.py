@@ -97,11 +97,11 @@ class Starts:
         self.lock = threading.Lock()
         self.open, self.redirected, self.waited, self.others = [], 0, 0, []
 
-    def start(self, pod, entry):
+    def start(self, pod, entry, **options):
         """One pod from its first ADD to the one that succeeds."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            added = pod.call("ADD", entry(), timeout=30)
+            added = pod.call("ADD", entry(), timeout=30, **options)
             with self.lock:
                 if added.rc == 0:
                     if not pod.redirected():
@@ -139,17 +139,27 @@ class InterruptionTest(NodeCase):
                 job.result(timeout=120)
         self.check(starts, pods)
 
+    def upgrade(self, agent, number):
+        """To another plugin and another entry; the agent that has installed them."""
+        self.assertEqual(0, agent.stop())
+        with (self.node.image / "sluice-cni").open("ab") as plugin:
+            plugin.write(b"x")
+        self.node.entry.write_text(json.dumps({"deadlineMs": 20000 - number}))
+        agent = self.start("--repair", "off")
+        self.assertEqual(20000 - number, self.node.our_entry()["deadlineMs"])
+        self.assertEqual((self.node.image / "sluice-cni").read_bytes(), (self.node.bin_dir / "sluice-cni").read_bytes())
+        return agent
+
     def test_an_upgrade_opens_no_pod(self):
         pods = [self.pod() for _ in range(60)]
         agent = self.start("--repair", "off")
         starts = Starts()
         with ThreadPoolExecutor(4) as pool:
-            jobs = [pool.submit(starts.start, pod, self.node.our_entry) for pod in pods]
-            for share in (10, 25, 40):
+            installed = str(self.node.bin_dir / "sluice-cni")
+            jobs = [pool.submit(starts.start, pod, self.node.our_entry, plugin=installed) for pod in pods]
+            for number, share in enumerate((5, 15, 25, 35, 45), 1):
                 wait_until(lambda share=share: starts.redirected >= share, "pods are starting")
-                self.assertEqual(0, agent.stop())
-                (self.node.image / "sluice-cni").touch()
-                agent = self.start("--repair", "off")
+                agent = self.upgrade(agent, number)
             for job in jobs:
                 job.result(timeout=120)
         self.check(starts, pods)

@@ -201,7 +201,7 @@ def _encoded(stdin):
     return stdin if isinstance(stdin, bytes) else json.dumps(stdin).encode()
 
 
-def run(command, stdin=None, pod=None, *, env=None, wrap=(), argv=(), timeout=10, **streams):
+def run(command, stdin=None, pod=None, *, env=None, wrap=(), argv=(), timeout=10, plugin=PLUGIN, **streams):
     """Runs one verb. stdin is a document (dict), its text or an open file; wrap is put before the plugin."""
     if hasattr(stdin, "fileno"):
         streams["stdin"], document = stdin, None
@@ -210,7 +210,7 @@ def run(command, stdin=None, pod=None, *, env=None, wrap=(), argv=(), timeout=10
     streams.setdefault("stdout", subprocess.PIPE)
     start = time.monotonic()
     child = subprocess.Popen(
-        [*wrap, PLUGIN, *argv],
+        [*wrap, plugin, *argv],
         env=environment(command, pod, **(env or {})),
         stderr=subprocess.PIPE,
         start_new_session=True,
