@@ -73,9 +73,9 @@ class Node:
 
 
 class Agent:
-    """A running `sluice-agent run`."""
+    """A running `sluice-agent run`, started by `wrapper` if there is one."""
 
-    def __init__(self, node, api, *flags):
+    def __init__(self, node, api, *flags, wrapper=()):
         self.node = node
         self.port = free_port()
         self.log_path = node.root / "agent.log"
@@ -87,7 +87,7 @@ class Agent:
             "--token-file": api.token_file, "--ca-file": api.ca_file, "--netns-dir": "/run/netns",
             "--proc": "/proc", "--log-level": "debug",
         }
-        command = [AGENT, "run", *flags]
+        command = [*wrapper, AGENT, "run", *flags]
         for flag, value in given.items():
             if flag not in flags:
                 command += [flag, value]

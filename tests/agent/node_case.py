@@ -9,6 +9,9 @@ from tests.agent.mesh_pod import MeshPod
 
 
 class NodeCase(unittest.TestCase):
+    # What starts the agent, and becomes it.
+    wrapper = ()
+
     def setUp(self):
         self.api = ApiServer().start()
         self.addCleanup(self.api.close)
@@ -24,7 +27,7 @@ class NodeCase(unittest.TestCase):
         return agent
 
     def launch(self, *flags):
-        agent = Agent(self.node, self.api, *flags)
+        agent = Agent(self.node, self.api, *flags, wrapper=self.wrapper)
         self.addCleanup(self.end, agent)
         return agent
 
