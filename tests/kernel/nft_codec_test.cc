@@ -120,6 +120,8 @@ TEST_CASE("every target comes back from nf_tables' expressions") {
                                     RejectWithPortUnreachable{},
                                     SetMark{.value = 1},
                                     SetMark{.value = 5, .mask = 0xff},
+                                    SetMark{.value = 0, .mask = 0},
+                                    SetMark{.value = 5, .mask = 0},
                                     SetMark{.value = 0x105, .mask = 0xff},
                                     SaveMark{},
                                     RestoreMark{},

@@ -111,6 +111,19 @@ bool is_misread_by_nft(const Interception& wanted) {
   return source && destination;
 }
 
+TEST_CASE("a mark that stays as it is is what nft makes of its text") {
+  const TestNetns ours;
+  const TestNetns theirs;
+  for (const SetMark mark : {SetMark{.value = 0, .mask = 0}, SetMark{.value = 5, .mask = 0}}) {
+    const Interception wanted = in_a_chain(Family::ipv4, Table::mangle, {.target = mark});
+    nft_write(ours, wanted);
+    nft_load(theirs, text_of(wanted));
+    CHECK(difference(nft_list(ours), nft_list(theirs)) == nothing);
+    CHECK(difference(shown(nft_read(ours)), shown(nft_read(theirs))) == nothing);
+    CHECK_THAT(shown(nft_read(theirs)), !Catch::Contains("nf_tables ["));
+  }
+}
+
 TEST_CASE("random rules are what nft makes of their text") {
   INFO("SLUICE_SEED=" << test_seed());
   Random random(test_seed() + 4);

@@ -15,10 +15,13 @@ void encode(Expressions& expressions, const SetMark& target) {
     expressions.emplace_back(set_register(NFT_REG_1, host_order(target.value)));
   } else {
     expressions.emplace_back(expr::Meta{.key = NFT_META_MARK, .reg = NFT_REG_1});
-    expressions.emplace_back(expr::Bitwise{.source = NFT_REG_1,
-                                           .destination = NFT_REG_1,
-                                           .mask = host_order(~target.mask),
-                                           .value = host_order(target.value)});
+    // Nor does nft(8) write what keeps all bits as they are.
+    if (target.mask != 0 || target.value != 0) {
+      expressions.emplace_back(expr::Bitwise{.source = NFT_REG_1,
+                                             .destination = NFT_REG_1,
+                                             .mask = host_order(~target.mask),
+                                             .value = host_order(target.value)});
+    }
   }
   expressions.emplace_back(expr::Meta{.key = NFT_META_MARK, .reg = NFT_REG_1, .set = true});
 }
@@ -31,10 +34,12 @@ std::optional<SetMark> take_set_mark(const Expressions& statements, std::size_t&
     target.value = from_host_order<std::uint32_t>(immediate->data);
   } else {
     if (take<expr::Meta>(statements, next) == nullptr) return std::nullopt;
-    const auto* bitwise = take<expr::Bitwise>(statements, next);
-    if (bitwise == nullptr || bitwise->mask.size() != sizeof target.mask) return std::nullopt;
-    target.mask = ~from_host_order<std::uint32_t>(bitwise->mask);
-    target.value = from_host_order<std::uint32_t>(bitwise->value);
+    target.mask = 0;
+    if (const auto* bitwise = take<expr::Bitwise>(statements, next)) {
+      if (bitwise->mask.size() != sizeof target.mask) return std::nullopt;
+      target.mask = ~from_host_order<std::uint32_t>(bitwise->mask);
+      target.value = from_host_order<std::uint32_t>(bitwise->value);
+    }
   }
   const auto* meta = take<expr::Meta>(statements, next);
   if (meta == nullptr || !meta->set) return std::nullopt;
