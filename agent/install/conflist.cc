@@ -8,6 +8,7 @@
 #include "agent/install/conflist_text.h"
 #include "agent/install/installer.h"
 #include "agent/install/json_text.h"
+#include "cni/config.h"
 #include "rules/error.h"
 
 namespace sluice::agent {
@@ -159,9 +160,14 @@ Edit edited(std::string_view text, const List& list, const ListChange& change) {
   return edit;
 }
 
+bool is_understood(const std::string& key, const Json& value) {
+  return cni::read_plugin_config({{"type", plugin_type}, {key, value}}).problems.empty();
+}
+
 void keep_keys(Json& wanted, const Json& former, const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
-    if (former.contains(key) && !wanted.contains(key)) wanted[key] = former.at(key);
+    if (!former.contains(key) || wanted.contains(key)) continue;
+    if (is_understood(key, former.at(key))) wanted[key] = former.at(key);
   }
 }
 

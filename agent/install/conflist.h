@@ -37,7 +37,8 @@ cni::Json wanted_entry(const cni::Json& entry);
 
 // Makes `asked` stand exactly once in a list: where our first entry stands, in the place of the
 // first entry of istio-cni if `migrate`, else behind the last plugin. An entry that is JSON-equal
-// is not touched. What of `kept_keys` it has not, it gets from the entry it replaces.
+// is not touched. What of `kept_keys` it has not, it gets from the entry it replaces, where the
+// plugin understands the value.
 Edit put_entry(std::string_view text, const cni::Json& asked, bool migrate,
                const std::vector<std::string>& kept_keys = {});
 

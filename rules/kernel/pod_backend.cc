@@ -91,6 +91,7 @@ bool takes_child(const Netns& netns, BackendChoice chosen, const BothTables& tab
   if (chosen == BackendChoice::xtables) return true;
   bool holds_ours = false;
   netns.run([&] { holds_ours = other_holds_ours(tables); });
+  throw_if_interrupted();
   return holds_ours;
 }
 

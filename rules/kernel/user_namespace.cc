@@ -72,9 +72,12 @@ void write_answer(int fd, std::string_view text) {
 // Whoever waits for the end of the parent's streams is not to wait for ours. Those that an
 // execve(2) has left open are not ours alone; in their place stands what can neither be read nor
 // written, so that no socket becomes anybody's standard error.
-void leave_streams(const Fd& user_namespace) {
+//
+// A program that was started without them has its own files there.
+void leave_streams(const Fd& user_namespace, int netns, int answer) {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(stream, F_GETFD) != 0) continue;
+    if (stream == user_namespace.get() || stream == netns || stream == answer) continue;
     if (dup3(user_namespace.get(), stream, O_CLOEXEC) < 0) {
       throw Error(errno, "leave the standard streams");
     }
@@ -124,7 +127,7 @@ Pipe make_pipe() {
   // In there the pod's root may be as mighty as we are: the memory we have copies of is not for it.
   prctl(PR_SET_DUMPABLE, 0);
   write_answer(answer, answer_of([&] {
-                 leave_streams(user_namespace);
+                 leave_streams(user_namespace, netns, answer);
                  enter(user_namespace, netns, answer);
                  return action();
                }));

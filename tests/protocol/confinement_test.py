@@ -16,6 +16,7 @@ from tests.protocol.trace_test import Traced
 NET_ADMIN = 1 << 12
 # CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN.
 TO_ENTER = 1 << 12 | 1 << 13 | 1 << 21
+DAC_READ_SEARCH = 1 << 2
 # strace knows the name of the type in some families of netlink only.
 BATCH_BEGIN = re.compile(r"nlmsg_type=(0x10|NFNL_MSG_BATCH_BEGIN)\b")
 NET_ADMIN_ALONE = "effective=1<<CAP_NET_ADMIN, permitted=1<<CAP_NET_ADMIN, inheritable=0"
@@ -97,22 +98,23 @@ class Confinement(Traced):
         pod.inside("iptables-legacy", "-t", "nat", "-N", "ISTIO_OUTPUT")
         self.assertEqual(self.what_writes("ADD", pod), ["filter", "child"])
 
-    def assert_few_capabilities(self, child):
+    def assert_few_capabilities(self, child, few=TO_ENTER):
         status = status_of(child)
-        for name, kept in (("CapEff", TO_ENTER), ("CapPrm", TO_ENTER), ("CapInh", 0), ("CapAmb", 0)):
+        for name, kept in (("CapEff", few), ("CapPrm", few), ("CapInh", 0), ("CapAmb", 0)):
             self.assertEqual(int(status[name], 16), kept, status)
         self.assertEqual(status["NoNewPrivs"], "1")
 
     def test_nothing_is_read_with_more_capabilities_than_entering_takes(self):
-        pod = self.pod()
+        pod, user_pod = self.pod(), UserPod()
+        self.addCleanup(user_pod.delete)
         for command, of in (("ADD", pod), ("DEL", pod), ("CHECK", pod), ("ADD", None), ("DEL", None), ("GC", None),
-                            ("STATUS", None)):
+                            ("STATUS", None), ("ADD", user_pod)):
             with self.subTest(command=command, pod=of):
                 child = subprocess.Popen([PLUGIN], env=environment(command, of), stdin=subprocess.PIPE,
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
                 with child:
                     self.assertTrue(waits_in(child, *READ))
-                    self.assert_few_capabilities(child)
+                    self.assert_few_capabilities(child, TO_ENTER | (DAC_READ_SEARCH if of is user_pod else 0))
 
     def test_before_it_knows_whose_pod_it_is_it_can_ask_the_agent(self):
         pod, agent = self.pod(), Agent(self, hang)

@@ -10,6 +10,7 @@
 
 #include <linux/netfilter/nf_tables.h>
 
+#include "rules/kernel/capability.h"
 #include "rules/kernel/nft/base_chain.h"
 #include "rules/kernel/nft/batch.h"
 #include "rules/kernel/nft/replacement.h"
@@ -44,7 +45,13 @@ bool offers(Socket& socket, const TableObject& table) {
   Batch batch(std::nullopt);
   batch.create_table(table);
   batch.leave_open();
-  return !says_not_offered(socket.commit(batch).errnum);
+  const Outcome outcome = socket.commit(batch);
+  if (says_not_offered(outcome.errnum)) return false;
+  // ERANGE, before Linux 5.14 EINVAL: it is the value that is refused.
+  const bool is_value = outcome.errnum == ERANGE || outcome.errnum == EINVAL;
+  if (outcome.known && (is_value || outcome.errnum == 0)) return true;
+  throw failed(outcome.known ? outcome.errnum : EAGAIN, "ask what nf_tables has",
+               Capability::net_admin);
 }
 
 }  // namespace sluice::kernel::nft

@@ -195,6 +195,8 @@ Notices NfTables::write(Socket& socket, Goal& goal) {
     }
     if (last) break;
     last = attempt == commit_attempts || Clock::now() > end;
+    // Nobody vouches any more that they are as they were seen.
+    if (last) static_cast<void>(leave_others(snapshot, table_));
     throw_if_interrupted();
     const Commit commit = last ? Commit::anyway : Commit::if_unchanged;
     if (!replace_tables(socket, snapshot, goal.tables(), commit)) continue;
