@@ -62,7 +62,7 @@ class OutageTest(KubeTest):
         self.server.faults.status = 429
         self.server.faults.retry_after = 3
         self.drive()
-        self.wait(lambda: self.server.requests["list"] >= 2)
+        self.wait(lambda: len(self.server.log) >= 2)
         first, second = [entry[0] for entry in self.server.log][:2]
         self.assertGreaterEqual(second - first, 2.9)
 
