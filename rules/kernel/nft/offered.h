@@ -18,8 +18,8 @@ bool offers_redirection();
 // Whether the kernel knows the types of all chains and expressions in the table, by a transaction
 // that has no end: the kernel undoes it, as it does for `nft --check`, and neither a list, nor the
 // generation, nor who listens to changes tells of it. A dormant table's chains are not even hooked
-// up until then; an expression must not come to life, so let it have a value that is refused. Throws
-// Error for an answer that says neither.
+// up until then; an expression must not come to life, so let it have a value that is refused.
+// Throws Error for an answer that says neither.
 bool offers(Socket& socket, const TableObject& table);
 
 }  // namespace sluice::kernel::nft
