@@ -76,6 +76,10 @@ Notices chains_of_others(const Snapshot& snapshot, const std::string& table) {
           ", is gone with all that was in it"};
 }
 
+bool has_others(const Snapshot& snapshot, const std::string& table) {
+  return !snapshot.others.empty() || (snapshot.table && snapshot.table->name != table);
+}
+
 // What others made after the last transaction is theirs to take away.
 Notices leave_others(Snapshot& snapshot, const std::string& table) {
   if (snapshot.table && snapshot.table->name != table) {
@@ -188,9 +192,7 @@ Notices NfTables::write(Socket& socket, Goal& goal) {
       return notices;
     }
     // Of very many only some are seen, and deleted, at once.
-    const bool more =
-        !snapshot.others.empty() || (snapshot.table && snapshot.table->name != table_);
-    if (written == snapshot.generation && !more) {
+    if (written == snapshot.generation && !has_others(snapshot, table_)) {
       throw Error(EIO, "write table " + quote(table_) + " of nf_tables: it reads back otherwise");
     }
     if (last) break;
