@@ -4,7 +4,7 @@
 import threading
 
 from tests.conformance.cases import case
-from tests.conformance.conformance import SLOWER, ConformanceCase, ours, plain, state
+from tests.conformance.conformance import BACKEND, SLOWER, ConformanceCase, ours, plain, state
 from tests.protocol import runtime
 from tests.protocol.fake_agent import Agent, Deaf, hang, nowhere
 from tests.protocol.netconf import ABSENT, STATUS, V4, V6, injected
@@ -260,7 +260,7 @@ class Status(ConformanceCase):
     @case("A-185", "STATUS may be asked a hundred times a second: it changes nothing and leaves nothing")
     def test_a_185(self):
         seconds = sorted(self.silent("STATUS", self.status()).seconds for _ in range(100))
-        # Of a hundred a busy machine holds many up.
-        self.assertLess(seconds[10], 0.02 * SLOWER)
+        # Of a hundred a busy machine holds many up. nf_tables takes a grace period of RCU to undo a question.
+        self.assertLess(seconds[10], (0.1 if BACKEND == "nftables" else 0.02) * SLOWER)
         self.assertLess(seconds[90], 0.2 * SLOWER)
         self.silent("STATUS", self.status(), wrap=CLOSED_STDOUT)
