@@ -136,8 +136,9 @@ std::vector<IpAddress> addresses_of(const Json& result, const std::string& ifnam
   const Json* interfaces = find_value(result, "interfaces");
   if (ips == nullptr) return addresses;
   if (!ips->is_array()) refuse_result("\"ips\" is not an array");
-  if (interfaces != nullptr && !interfaces->is_array())
+  if (interfaces != nullptr && !interfaces->is_array()) {
     refuse_result("\"interfaces\" is not an array");
+  }
   for (const Json& ip : *ips) {
     if (ip.is_null()) continue;
     if (!ip.is_object()) refuse_result("an entry of \"ips\" is not an object");

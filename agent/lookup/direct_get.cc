@@ -56,8 +56,9 @@ std::optional<ApiResponse> ask(ApiServer& server, const std::string& path,
 PodFound read_answer(const ApiResponse& response, const PodQuestion& question,
                      const std::string& node) {
   if (response.status == http::not_found) return {.unknown = "the API server has no such pod"};
-  if (response.status != http::ok)
+  if (response.status != http::ok) {
     return {.unknown = "the API server says: " + api_message(response)};
+  }
   const cni::Json pod = parse_pod(response.body);
   PodRecord record = read_pod_record(pod);
   if (record.name_space != question.name_space || record.name != question.name) {

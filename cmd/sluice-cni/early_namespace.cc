@@ -8,7 +8,6 @@
 #include <utility>
 #include <variant>
 
-#include "rules/kernel/capability.h"
 #include "rules/kernel/confinement.h"
 #include "rules/kernel/pod_namespace.h"
 
@@ -24,12 +23,6 @@ std::string path_of(const cni::GetEnv& get_env) {
   return needs_it ? path : std::string();
 }
 
-void give_up_capabilities() {
-  using kernel::Capability;
-  kernel::keep_capabilities(bit(Capability::sys_admin) | bit(Capability::net_admin) |
-                            bit(Capability::net_raw));
-}
-
 }  // namespace
 
 EarlyNamespace::EarlyNamespace(const cni::GetEnv& get_env) : path_(path_of(get_env)) {
@@ -40,7 +33,7 @@ EarlyNamespace::EarlyNamespace(const cni::GetEnv& get_env) : path_(path_of(get_e
   }
   if (opened_ && std::holds_alternative<std::unique_ptr<PodNamespace>>(*opened_)) return;
   try {
-    give_up_capabilities();
+    kernel::keep_capabilities(kernel::capabilities_to_enter);
   } catch (...) {
     error_ = std::current_exception();
   }

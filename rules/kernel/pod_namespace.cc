@@ -69,8 +69,7 @@ class EnteredNamespace : public KernelNamespace {
  public:
   explicit EnteredNamespace(Netns opened)
       : KernelNamespace(std::move(opened)), has_our_users_(netns().owner().is_own) {
-    std::uint64_t kept =
-        bit(Capability::sys_admin) | bit(Capability::net_admin) | bit(Capability::net_raw);
+    std::uint64_t kept = capabilities_to_enter;
     // Files of such a pod in /proc are not ours.
     if (!has_our_users_) kept |= bit(Capability::dac_read_search);
     keep_capabilities(kept);

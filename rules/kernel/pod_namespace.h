@@ -2,11 +2,18 @@
 // A pod's network namespace by its path.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "rules/backend.h"
+#include "rules/kernel/capability.h"
 
 namespace sluice::kernel {
+
+// What entering a namespace and writing its rules takes: enter_pod_namespace() leaves no more, but
+// for CAP_DAC_READ_SEARCH where the namespace belongs to another user namespace.
+inline constexpr std::uint64_t capabilities_to_enter =
+    bit(Capability::sys_admin) | bit(Capability::net_admin) | bit(Capability::net_raw);
 
 // Opens the network namespace at `path`. Its backend is chosen by choice.h. Throws Error if the
 // path cannot be judged.

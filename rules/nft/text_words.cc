@@ -7,6 +7,7 @@
 #include "rules/nft/text_part.h"
 
 namespace sluice::nft {
+
 Error no_equal_of(const std::string& what) {
   return unsupported("nf_tables has no equal of " + what);
 }
@@ -40,8 +41,9 @@ std::string spelled(const Cidr& cidr) {
 }
 
 std::string identifier(std::string_view name, const char* what) {
-  if (!is_identifier(name))
+  if (!is_identifier(name)) {
     throw Error(std::string(what) + " " + quote(name) + " is no name that nft(8) reads");
+  }
   return std::string(name);
 }
 
